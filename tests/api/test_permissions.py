@@ -16,6 +16,7 @@ ALLOWED = {
     GetProject            RAPOD
     ListProjects          RAPOD
     UpdateProject         OD
+    ReEmbedProject        OD
     DeleteProject         D
     CreateGuidelines      OD
     GetGuidelines         RAPOD

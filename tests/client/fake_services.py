@@ -72,6 +72,16 @@ class Projects(project_grpc.ProjectServiceServicer):
         request.update_mask.MergeMessage(request.project, project, True, True)
         return project_service_pb2.UpdateProjectResponse(project=project)
 
+    async def ReEmbedProject(self, request: Any, context: Any) -> Any:
+        self.state.request_ids.append(request.request_id)
+        project = self.state.projects[request.project]
+        found = project_service_pb2.ReEmbedding(model=request.model, dimension=12, embedded=1, items=3)
+        if request.cancel:
+            project.ClearField("re_embedding")
+        else:
+            project.re_embedding.CopyFrom(found)
+        return project_service_pb2.ReEmbedProjectResponse(re_embedding=found)
+
     async def DeleteProject(self, request: Any, context: Any) -> Any:
         self.state.request_ids.append(request.request_id)
         del self.state.projects[request.project]

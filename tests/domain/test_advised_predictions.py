@@ -75,7 +75,7 @@ async def test_what_is_said_of_items_is_kept_as_advice(service: LlmService, proj
     assert labels(found) == [RIGHT[item] for item in items]
     assert found.asked == len(LATER)
     rows = (await service.parts.pool.pools.find(project.id, items)).tolist()
-    embeddings = await service.parts.pool.pools.embeddings(project.id, rows)
+    embeddings = await service.parts.pool.pools.embeddings(project, rows)
     _, kept, _ = await service.parts.learning.learning.answers(project, embeddings, rows=rows)
     assert (kept == found.probabilities_nC).all()
     assert (await of_items(service, project, items)).asked == 0

@@ -23,6 +23,7 @@ from nextlabel.server.values.money.paid_calls import MessageBatchIntent, StoredA
 from nextlabel.server.values.pool import ReferenceItem, Segment
 from nextlabel.server.values.projects.guidelines import GuidelinesVersion
 from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.projects.re_embedding import ReEmbedding
 from nextlabel.server.values.runs.events import RunEvent
 from nextlabel.server.values.runs.runs import Run
 
@@ -49,6 +50,7 @@ class Contents:
     label_filters: dict[tuple[ProjectId, str], LabelFilter] = field(default_factory=dict)
     kept_items: dict[tuple[ProjectId, int], KeptItem] = field(default_factory=dict)
     label_verdicts: dict[tuple[ProjectId, int, str, str], LabelVerdict] = field(default_factory=dict)
+    re_embeddings: dict[ProjectId, ReEmbedding] = field(default_factory=dict)
     models: dict[tuple[ProjectId, int], ModelVersion] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     run_events: dict[tuple[ProjectId, str, int], RunEvent] = field(default_factory=dict)

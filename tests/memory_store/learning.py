@@ -11,7 +11,7 @@ from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.tables.models import ModelTable
 from nextlabel.server.ports.tables.runs import H, RunTable
 from nextlabel.server.values.errors import Aborted, AlreadyExists
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId, ProjectId, project_of, version_of
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.runs.events import RunEvent
 from nextlabel.server.values.runs.runs import Run, RunState
@@ -32,8 +32,13 @@ class MemoryModels(ModelTable):
         self._all.models[model.project, model.version] = model
 
     @override
-    def latest(self, project: ProjectId) -> ModelVersion | None:
-        return max(self.list(project), key=lambda m: m.version, default=None)
+    def latest(self, of: EmbeddingsId) -> ModelVersion | None:
+        found = [m for m in self.list(project_of(of)) if m.embedding_version == version_of(of)]
+        return max(found, key=lambda m: m.version, default=None)
+
+    @override
+    def last_version(self, project: ProjectId) -> int:
+        return max((m.version for m in self.list(project)), default=0)
 
     @override
     def get(self, project: ProjectId, version: int) -> ModelVersion | None:

@@ -50,6 +50,12 @@ class MemoryPool(PoolTable):
         self._all.segments[key] = replace(self._all.segments[key], embedded=True)
 
     @override
+    def embedded_up_to(self, project: ProjectId, row: int) -> None:
+        for key, segment in self._all.segments.items():
+            if segment.project == project:
+                self._all.segments[key] = replace(segment, embedded=segment.first_row < row)
+
+    @override
     def acknowledged(self, project: ProjectId, upload: str) -> int:
         return self._all.uploads.get((project, upload), 0)
 

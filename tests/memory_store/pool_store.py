@@ -20,12 +20,16 @@ from nextlabel.server.ports.pool_store import (
     StoredItem,
 )
 from nextlabel.server.values.errors import InvalidArgument, NotFound
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId, ProjectId, project_of
 
 
 @dataclass
 class _Project:
     items: dict[int, tuple[StoredItem, np.uint64]] = field(default_factory=dict)
+
+
+@dataclass
+class _Embeddings:
     vectors: dict[int, npt.NDArray[np.float16]] = field(default_factory=dict)
     dimension: int | None = None
 
@@ -35,6 +39,7 @@ class MemoryPoolStore(PoolStore):
 
     def __init__(self) -> None:
         self._projects: dict[ProjectId, _Project] = {}
+        self._embeddings: dict[EmbeddingsId, _Embeddings] = {}
 
     @override
     def append_items(self, project: ProjectId, first_row: int, items: NewItems) -> None:
@@ -43,31 +48,36 @@ class MemoryPoolStore(PoolStore):
             self._of(project).items[row] = (StoredItem(row, item_id, text, metadata), content_hash)
 
     @override
-    def append_embeddings(self, project: ProjectId, rows_n: Rows, embeddings_nD: Float16Matrix) -> None:
-        of, dimension = self._of(project), embeddings_nD.shape[1]
-        if of.dimension not in (None, dimension):
+    def append_embeddings(self, of: EmbeddingsId, rows_n: Rows, embeddings_nD: Float16Matrix) -> None:
+        made, dimension = self._by(of), embeddings_nD.shape[1]
+        if made.dimension not in (None, dimension):
             raise InvalidArgument.field(
-                "embeddings.dimension", f"the project's embeddings have {of.dimension} dimensions, got {dimension}"
+                "embeddings.dimension", f"the project's embeddings have {made.dimension} dimensions, got {dimension}"
             )
         if len(rows_n):
-            of.dimension = dimension
+            made.dimension = dimension
         for row, vector in zip(rows_n.tolist(), embeddings_nD, strict=True):
-            of.vectors.pop(row, None)
-            of.vectors[row] = vector.copy()
+            made.vectors.pop(row, None)
+            made.vectors[row] = vector.copy()
 
     @override
-    def recover(self, project: ProjectId, committed_rows: int, embedded: Sequence[tuple[int, int]]) -> int:
-        of = self._of(project)
-        orphans = [row for row in of.items if row >= committed_rows]
-        unembedded = [row for row in of.vectors if not any(f <= row < f + n for f, n in embedded)]
+    def recover(self, of: EmbeddingsId, committed_rows: int, embedded: Sequence[tuple[int, int]]) -> int:
+        items = self._of(project_of(of)).items
+        orphans = [row for row in items if row >= committed_rows]
         for row in orphans:
-            del of.items[row]
-        for row in unembedded:
-            del of.vectors[row]
-        return len(orphans) + len(unembedded)
+            del items[row]
+        return len(orphans) + self.keep_embeddings(of, embedded)
 
     @override
-    def refresh(self, project: ProjectId) -> None:
+    def keep_embeddings(self, of: EmbeddingsId, rows: Sequence[tuple[int, int]]) -> int:
+        vectors = self._by(of).vectors
+        others = [row for row in vectors if not any(f <= row < f + n for f, n in rows)]
+        for row in others:
+            del vectors[row]
+        return len(others)
+
+    @override
+    def refresh(self, of: EmbeddingsId) -> None:
         """There are no other processes."""
 
     @override
@@ -89,41 +99,51 @@ class MemoryPoolStore(PoolStore):
         yield from (known[row][0] for row in sorted(known) if first_row <= row < stop_row)
 
     @override
-    def scan_embeddings(self, project: ProjectId, block_rows: int = 16_384) -> Iterator[EmbeddingBlock]:
-        remaining = iter(list(self._of(project).vectors.items()))
+    def scan_embeddings(self, of: EmbeddingsId, block_rows: int = 16_384) -> Iterator[EmbeddingBlock]:
+        remaining = iter(list(self._by(of).vectors.items()))
         while block := list(islice(remaining, block_rows)):
             yield EmbeddingBlock(np.array([row for row, _ in block]), np.stack([vector for _, vector in block]))
 
     @override
-    def embeddings(self, project: ProjectId, rows: Sequence[int]) -> Float16Matrix:
-        of = self._of(project)
-        missing = [row for row in rows if row not in of.vectors]
+    def embeddings(self, of: EmbeddingsId, rows: Sequence[int]) -> Float16Matrix:
+        made = self._by(of)
+        missing = [row for row in rows if row not in made.vectors]
         if missing:
             raise NotFound("embedding", str(missing[0]), message=f"row {missing[0]} has no embedding yet")
-        return np.stack([of.vectors[r] for r in rows]) if len(rows) else np.empty((0, of.dimension or 0), np.float16)
+        return (
+            np.stack([made.vectors[r] for r in rows]) if len(rows) else np.empty((0, made.dimension or 0), np.float16)
+        )
 
     @override
-    def embedded_rows(self, project: ProjectId) -> int:
-        return len(self._of(project).vectors)
+    def embedded_rows(self, of: EmbeddingsId) -> int:
+        return len(self._by(of).vectors)
 
     @override
-    def delete(self, project: ProjectId, rows: Iterable[int]) -> None:
-        of = self._of(project)
+    def delete(self, of: EmbeddingsId, rows: Iterable[int]) -> None:
         for row in rows:
-            of.items.pop(row, None)
-            of.vectors.pop(row, None)
+            self._of(project_of(of)).items.pop(row, None)
+            self._by(of).vectors.pop(row, None)
 
     @override
-    def compact(self, project: ProjectId) -> None:
+    def compact(self, of: EmbeddingsId) -> None:
         """Nothing is kept of what was deleted."""
 
     @override
-    def damaged_files(self, project: ProjectId) -> Sequence[str]:
+    def damaged_files(self, of: EmbeddingsId) -> Sequence[str]:
         return []
+
+    @override
+    def drop_embeddings(self, of: EmbeddingsId) -> None:
+        self._embeddings.pop(of, None)
 
     @override
     def drop(self, project: ProjectId) -> None:
         self._projects.pop(project, None)
+        for of in [of for of in self._embeddings if project_of(of) == project]:
+            del self._embeddings[of]
+
+    def _by(self, of: EmbeddingsId) -> _Embeddings:
+        return self._embeddings.setdefault(of, _Embeddings())
 
     def _of(self, project: ProjectId) -> _Project:
         return self._projects.setdefault(project, _Project())

@@ -13,6 +13,7 @@ from nextlabel.server.values.errors import Aborted, AlreadyExists
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.projects.guidelines import GuidelinesVersion
 from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.projects.re_embedding import ReEmbedding
 from tests.memory_store.contents import Contents
 
 
@@ -33,7 +34,39 @@ class MemoryProjects(ProjectTable):
         present = self._all.projects.get(project.id)
         if present is None:
             raise Aborted("the project was removed by a concurrent call")
-        self._all.projects[project.id] = replace(project, name=present.name)
+        self._all.projects[project.id] = replace(
+            project,
+            name=present.name,
+            embedding_model=present.embedding_model,
+            embedding_dimension=present.embedding_dimension,
+            embedding_version=present.embedding_version,
+        )
+
+    @override
+    def use_embeddings(self, project: Project) -> None:
+        present = self._all.projects.get(project.id)
+        if present is None:
+            raise Aborted("the project was removed by a concurrent call")
+        self._all.projects[project.id] = replace(
+            present,
+            embedding_model=project.embedding_model,
+            embedding_dimension=project.embedding_dimension,
+            embedding_version=project.embedding_version,
+            updated_at=project.updated_at,
+        )
+
+    @override
+    def re_embedding(self, project: ProjectId) -> ReEmbedding | None:
+        return self._all.re_embeddings.get(project)
+
+    @override
+    def put_re_embedding(self, found: ReEmbedding) -> None:
+        self._all.require(found.project)
+        self._all.re_embeddings[found.project] = found
+
+    @override
+    def re_embeddings(self) -> Sequence[ReEmbedding]:
+        return [found for _, found in sorted(self._all.re_embeddings.items())]
 
     @override
     def delete(self, project: ProjectId, at: datetime) -> None:

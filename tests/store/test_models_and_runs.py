@@ -8,7 +8,7 @@ import pytest
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.canaries import CanaryTally
 from nextlabel.server.values.errors import Aborted, AlreadyExists
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import ProjectId, embeddings_of
 from nextlabel.server.values.labeling.answers import Outcome
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
@@ -117,9 +117,14 @@ async def test_model_versions_make_the_learning_curve(store: StateStore) -> None
     with pytest.raises(AlreadyExists):
         await store.write(lambda tx: tx.models.add(model(2)))
     assert await store.read(lambda tx: tx.models.latest(v.P)) == model(3)
+    assert await store.read(lambda tx: tx.models.last_version(v.P)) == 3
+    of_another = replace(model(4), embedding_version=1)
+    await store.write(lambda tx: tx.models.add(of_another))
+    assert await store.read(lambda tx: (tx.models.latest(v.P), tx.models.last_version(v.P))) == (model(3), 4)
+    assert await store.read(lambda tx: tx.models.latest(embeddings_of(v.P, 1))) == of_another
     assert await store.read(lambda tx: tx.models.get(v.P, 2)) == model(2)
     assert await store.read(lambda tx: tx.models.get(v.P, 9)) is None
-    assert list(await store.read(lambda tx: tx.models.list(v.P))) == [model(1), model(2), model(3)]
+    assert list(await store.read(lambda tx: tx.models.list(v.P))) == [model(1), model(2), model(3), of_another]
     assert list(await store.read(lambda tx: tx.models.list(v.P, 1, 1))) == [model(2)]
 
 

@@ -9,6 +9,7 @@ from nextlabel.server.values.errors import Aborted, AlreadyExists
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.guidelines import GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
+from nextlabel.server.values.projects.re_embedding import ReEmbedding, ReEmbeddingState
 from tests.store import values as v
 
 
@@ -33,6 +34,30 @@ async def test_update_replaces_everything_but_id_and_name(store: StateStore) -> 
     assert await store.read(lambda tx: tx.projects.by_name("name of p1")) == expected
     with pytest.raises(Aborted):
         await store.write(lambda tx: tx.projects.update(v.project("gone")))
+
+
+async def test_another_model_takes_over_with_embeddings_of_its_own(store: StateStore) -> None:
+    await store.write(lambda tx: tx.projects.insert(v.project()))
+    changed = replace(
+        v.project(), embedding_model="new", embedding_dimension=8, embedding_version=2, updated_at=v.at(5)
+    )
+    # What changes anything else must not bring the former model back.
+    await store.write(lambda tx: tx.projects.update(replace(changed, updated_at=v.NOW)))
+    assert await store.read(lambda tx: tx.projects.by_id(v.P)) == v.project()
+    await store.write(lambda tx: tx.projects.use_embeddings(replace(changed, overlap=3)))
+    assert await store.read(lambda tx: tx.projects.by_id(v.P)) == changed
+
+
+async def test_how_far_another_model_is_goes_with_its_project(store: StateStore) -> None:
+    await store.write(lambda tx: tx.projects.insert(v.project()))
+    began = ReEmbedding(v.P, 1, "new", 8, 0, ReEmbeddingState.UNDERWAY, v.NOW)
+    further = replace(began, next_row=9, state=ReEmbeddingState.DONE, changed_at=v.at(5))
+    for found in (began, further):
+        await store.write(lambda tx, one=found: tx.projects.put_re_embedding(one))  # type: ignore[misc]
+        assert await store.read(lambda tx: tx.projects.re_embedding(v.P)) == found
+    assert await store.read(lambda tx: list(tx.projects.re_embeddings())) == [further]
+    await store.write(lambda tx: tx.projects.delete(v.P, v.NOW))
+    assert await store.read(lambda tx: list(tx.projects.re_embeddings())) == []
 
 
 async def test_projects_are_listed_in_pages_by_name(store: StateStore) -> None:

@@ -257,6 +257,40 @@ class StrategySpec(_message.Message):
 Global___StrategySpec: _TypeAlias = StrategySpec  # noqa: Y015
 
 @_typing.final
+class ReEmbedding(_message.Message):
+    """How far another embedding model is that takes over a project."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    EMBEDDED_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model that takes over. Up to 256 bytes."""
+    dimension: _builtins.int
+    """Numbers in one of its embeddings."""
+    embedded: _builtins.int
+    """Items that it has embedded."""
+    items: _builtins.int
+    """Items that it has to embed."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        dimension: _builtins.int = ...,
+        embedded: _builtins.int = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "embedded", b"embedded", "items", b"items", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReEmbedding: _TypeAlias = ReEmbedding  # noqa: Y015
+
+@_typing.final
 class Project(_message.Message):
     """A labeling task: a label space, guidelines, a pool and a learner."""
 
@@ -281,6 +315,7 @@ class Project(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     GOLD_SHARE_FIELD_NUMBER: _builtins.int
     CONSENSUS_FIELD_NUMBER: _builtins.int
+    RE_EMBEDDING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name: lower-case letters, digits, `.`, `_` and `-`, first a letter or digit; 1 to 63 bytes."""
     annotation_type: _annotation_pb2.AnnotationType.ValueType
@@ -345,6 +380,10 @@ class Project(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed. Output only."""
 
+    @_builtins.property
+    def re_embedding(self) -> Global___ReEmbedding:
+        """How far another embedding model is that takes over; absent where none does. Output only."""
+
     def __init__(
         self,
         *,
@@ -367,10 +406,11 @@ class Project(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         gold_share: _builtins.float = ...,
         consensus: _builtins.str = ...,
+        re_embedding: Global___ReEmbedding | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "default_strategy", b"default_strategy", "embedding", b"embedding", "label_space", b"label_space", "learner", b"learner", "lease_ttl", b"lease_ttl", "score_range", b"score_range", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "default_strategy", b"default_strategy", "embedding", b"embedding", "label_space", b"label_space", "learner", b"learner", "lease_ttl", b"lease_ttl", "re_embedding", b"re_embedding", "score_range", b"score_range", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_type", b"annotation_type", "audit_share", b"audit_share", "consensus", b"consensus", "counts", b"counts", "create_time", b"create_time", "default_strategy", b"default_strategy", "embedding", b"embedding", "gold_share", b"gold_share", "guidelines_version", b"guidelines_version", "label_space", b"label_space", "learner", b"learner", "lease_ttl", b"lease_ttl", "model_version", b"model_version", "name", b"name", "overlap", b"overlap", "prompt_metadata", b"prompt_metadata", "score_range", b"score_range", "show_suggestions", b"show_suggestions", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_type", b"annotation_type", "audit_share", b"audit_share", "consensus", b"consensus", "counts", b"counts", "create_time", b"create_time", "default_strategy", b"default_strategy", "embedding", b"embedding", "gold_share", b"gold_share", "guidelines_version", b"guidelines_version", "label_space", b"label_space", "learner", b"learner", "lease_ttl", b"lease_ttl", "model_version", b"model_version", "name", b"name", "overlap", b"overlap", "prompt_metadata", b"prompt_metadata", "re_embedding", b"re_embedding", "score_range", b"score_range", "show_suggestions", b"show_suggestions", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -673,6 +713,66 @@ class UpdateProjectRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateProjectRequest: _TypeAlias = UpdateProjectRequest  # noqa: Y015
+
+@_typing.final
+class ReEmbedProjectRequest(_message.Message):
+    """Request of ReEmbedProject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    CANCEL_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    model: _builtins.str
+    """One of the embedding models that the server's operator allows, by what its name or path ends in. Asked again for the
+    model that is taking over, the call says how far it is. Up to 256 bytes.
+    """
+    cancel: _builtins.bool
+    """Give up what is under way instead, leaving `model` empty; the project stays with the model that it has."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        project: _builtins.str = ...,
+        model: _builtins.str = ...,
+        cancel: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "model", b"model", "project", b"project", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReEmbedProjectRequest: _TypeAlias = ReEmbedProjectRequest  # noqa: Y015
+
+@_typing.final
+class ReEmbedProjectResponse(_message.Message):
+    """Response of ReEmbedProject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RE_EMBEDDING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def re_embedding(self) -> Global___ReEmbedding:
+        """How far it is."""
+
+    def __init__(
+        self,
+        *,
+        re_embedding: Global___ReEmbedding | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["re_embedding", b"re_embedding"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["re_embedding", b"re_embedding"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReEmbedProjectResponse: _TypeAlias = ReEmbedProjectResponse  # noqa: Y015
 
 @_typing.final
 class UpdateProjectResponse(_message.Message):

@@ -55,6 +55,11 @@ class ProjectServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_project__service__pb2.UpdateProjectRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_project__service__pb2.UpdateProjectResponse.FromString,
                 _registered_method=True)
+        self.ReEmbedProject = channel.unary_unary(
+                '/nextlabel.v1.ProjectService/ReEmbedProject',
+                request_serializer=nextlabel_dot_v1_dot_project__service__pb2.ReEmbedProjectRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_project__service__pb2.ReEmbedProjectResponse.FromString,
+                _registered_method=True)
         self.DeleteProject = channel.unary_unary(
                 '/nextlabel.v1.ProjectService/DeleteProject',
                 request_serializer=nextlabel_dot_v1_dot_project__service__pb2.DeleteProjectRequest.SerializeToString,
@@ -119,6 +124,15 @@ class ProjectServiceServicer(object):
 
     def UpdateProject(self, request, context):
         """Changes the fields named by the mask. Classes can be appended and described anew, never removed or renamed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReEmbedProject(self, request, context):
+        """Has another model embed all items in the background; the present model serves until the other one takes over, in one
+        step, with a learner trained on its embeddings. FAILED_PRECONDITION when embeddings are given, the model embeds the
+        project already, or a third one is taking over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -195,6 +209,11 @@ def add_ProjectServiceServicer_to_server(servicer, server):
                     servicer.UpdateProject,
                     request_deserializer=nextlabel_dot_v1_dot_project__service__pb2.UpdateProjectRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_project__service__pb2.UpdateProjectResponse.SerializeToString,
+            ),
+            'ReEmbedProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReEmbedProject,
+                    request_deserializer=nextlabel_dot_v1_dot_project__service__pb2.ReEmbedProjectRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_project__service__pb2.ReEmbedProjectResponse.SerializeToString,
             ),
             'DeleteProject': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteProject,
@@ -341,6 +360,33 @@ class ProjectService(object):
             '/nextlabel.v1.ProjectService/UpdateProject',
             nextlabel_dot_v1_dot_project__service__pb2.UpdateProjectRequest.SerializeToString,
             nextlabel_dot_v1_dot_project__service__pb2.UpdateProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReEmbedProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.ProjectService/ReEmbedProject',
+            nextlabel_dot_v1_dot_project__service__pb2.ReEmbedProjectRequest.SerializeToString,
+            nextlabel_dot_v1_dot_project__service__pb2.ReEmbedProjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,11 @@ class ProjectServiceStub:
     """Lists the projects that the caller may see, by name."""
     UpdateProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.UpdateProjectRequest, _project_service_pb2.UpdateProjectResponse]
     """Changes the fields named by the mask. Classes can be appended and described anew, never removed or renamed."""
+    ReEmbedProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.ReEmbedProjectRequest, _project_service_pb2.ReEmbedProjectResponse]
+    """Has another model embed all items in the background; the present model serves until the other one takes over, in one
+    step, with a learner trained on its embeddings. FAILED_PRECONDITION when embeddings are given, the model embeds the
+    project already, or a third one is taking over.
+    """
     DeleteProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.DeleteProjectRequest, _project_service_pb2.DeleteProjectResponse]
     """Deletes a project with its items, annotations and models. Its ledger entries stay."""
     CreateGuidelines: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.CreateGuidelinesRequest, _project_service_pb2.CreateGuidelinesResponse]
@@ -69,6 +74,11 @@ class ProjectServiceAsyncStub(ProjectServiceStub):
     """Lists the projects that the caller may see, by name."""
     UpdateProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.UpdateProjectRequest, _project_service_pb2.UpdateProjectResponse]  # type: ignore[assignment]
     """Changes the fields named by the mask. Classes can be appended and described anew, never removed or renamed."""
+    ReEmbedProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.ReEmbedProjectRequest, _project_service_pb2.ReEmbedProjectResponse]  # type: ignore[assignment]
+    """Has another model embed all items in the background; the present model serves until the other one takes over, in one
+    step, with a learner trained on its embeddings. FAILED_PRECONDITION when embeddings are given, the model embeds the
+    project already, or a third one is taking over.
+    """
     DeleteProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.DeleteProjectRequest, _project_service_pb2.DeleteProjectResponse]  # type: ignore[assignment]
     """Deletes a project with its items, annotations and models. Its ledger entries stay."""
     CreateGuidelines: _aio.UnaryUnaryMultiCallable[_project_service_pb2.CreateGuidelinesRequest, _project_service_pb2.CreateGuidelinesResponse]  # type: ignore[assignment]
@@ -114,6 +124,16 @@ class ProjectServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.UpdateProjectResponse, _abc.Awaitable[_project_service_pb2.UpdateProjectResponse]]:
         """Changes the fields named by the mask. Classes can be appended and described anew, never removed or renamed."""
+
+    def ReEmbedProject(
+        self,
+        request: _project_service_pb2.ReEmbedProjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_project_service_pb2.ReEmbedProjectResponse, _abc.Awaitable[_project_service_pb2.ReEmbedProjectResponse]]:
+        """Has another model embed all items in the background; the present model serves until the other one takes over, in one
+        step, with a learner trained on its embeddings. FAILED_PRECONDITION when embeddings are given, the model embeds the
+        project already, or a third one is taking over.
+        """
 
     def DeleteProject(
         self,

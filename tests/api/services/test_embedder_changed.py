@@ -13,7 +13,7 @@ from nextlabel.v1 import annotation_pb2, pool_pb2, project_service_pb2
 from nextlabel.v1 import pool_service_pb2 as pb
 from tests.api.services.conftest import Api, header, label_space, request_id, serving
 
-NAME = "embedded"
+NAME, LEFT = "embedded", "left"
 DIMENSION_OF_MINILM = 384
 PROJECT = project_service_pb2.Project(
     name=NAME,
@@ -36,7 +36,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def api(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Iterator[Api]:
     data = tmp_path_factory.mktemp("data")
     with serving(data) as before:
-        made = before.projects.CreateProject(project_service_pb2.CreateProjectRequest(project=PROJECT)).project
+        for name in (NAME, LEFT):
+            asked = project_service_pb2.Project(name=name)
+            asked.MergeFrom(PROJECT)
+            asked.name = name
+            made = before.projects.CreateProject(project_service_pb2.CreateProjectRequest(project=asked)).project
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("NEXTLABEL_EMBEDDING__MODEL", f"{made.embedding.model}-of-another-kind")
         environment.setenv("NEXTLABEL_EMBEDDING__MODELS", f'["{small}"]')
@@ -60,6 +64,23 @@ def test_texts_are_refused_and_embeddings_are_taken(api: Api) -> None:
         dimension=DIMENSION_OF_MINILM, data_type=pool_pb2.DATA_TYPE_FLOAT16, data=row.tobytes()
     )
     assert add(api, given) == 1
+
+
+def test_a_model_that_is_there_takes_over(api: Api, small: Path) -> None:
+    def ask(**fields: object) -> project_service_pb2.ReEmbedding:
+        request = project_service_pb2.ReEmbedProjectRequest(project=LEFT, request_id=request_id(), **fields)  # type: ignore[arg-type]
+        return api.projects.ReEmbedProject(request).re_embedding
+
+    for wrong, said in (({"model": "another"}, "or 'small'; have"), ({"cancel": True}, "no other model")):
+        with pytest.raises(grpc.RpcError, match=said):
+            ask(**wrong)
+    asked = ask(model="small")
+    assert (asked.model, asked.dimension, asked.embedded, asked.items) == (str(small), 24, 0, 0)
+    for sent in api.pool.WatchPool(pb.WatchPoolRequest(project=LEFT), timeout=30):
+        if sent.status.embedding_model == str(small):
+            break
+    found = api.projects.GetProject(project_service_pb2.GetProjectRequest(project=LEFT)).project
+    assert (found.embedding.dimension, found.HasField("re_embedding")) == (24, False)
 
 
 def create(api: Api, model: str) -> project_service_pb2.EmbeddingSettings:

@@ -32,6 +32,7 @@ ABOUT_THE_MACHINE = ("disk", "limit of open files", "ulimit")
 OF_THE_INSIDE = re.compile(r"(?<!\w)/|Errno|Exception|Traceback|Lance|\.py\b|os error")
 # They need what no fault has to do with: an embedder, an LLM that erred, gold, a version that is not in force, a curve.
 NOT_HERE = {"Embed", "ProposeGuidelines", "CertifyLabels", "AcceptGuidelines", "RejectGuidelines", "GetUpload"}
+NOT_HERE |= {"ReEmbedProject"}  # of embeddings that the server makes
 NOT_HERE |= {"CloseReservation", "GetForecast", "GetRandomControl", "GetRanking", "JudgeLabels", "Synthesize"}
 NOT_HERE |= {"ListTexts", "ListJudgingItems", "ListJudges"}  # of projects of texts
 NOT_HERE |= {"GetSourceCurves"}  # of a holdout

@@ -71,6 +71,16 @@ def test_an_update_of_nothing_is_wrong_usage(cli: Cli, news: str) -> None:
     assert "give at least one thing to change" in done.err
 
 
+def test_another_embedding_model_takes_over_or_does_not(cli: Cli, news: str, state: State) -> None:
+    asked = cli("project", "re-embed", news, "--model", "new", "-o", "json")
+    assert json.loads(asked.out)["items"] == "3" or json.loads(asked.out)["items"] == 3
+    assert f"nextlabel project show {news}" in asked.err
+    assert "new: 1 of 3 items" in cli("project", "show", news).out
+    assert cli("project", "re-embed", news, "--cancel").code == 0
+    assert not state.projects[news].HasField("re_embedding")
+    assert cli("project", "re-embed", news).code == 2
+
+
 def test_deleting_asks_first(cli: Cli, news: str, state: State) -> None:
     assert cli("project", "delete", news, stdin="n\n").code == 1
     assert news in state.projects

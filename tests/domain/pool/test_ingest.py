@@ -133,7 +133,7 @@ async def test_given_embeddings_are_kept_at_unit_length(service):
     project = await service.create()
     incoming = IncomingItems(["a"], ["text"], [""], [Split.POOL], [""], np.full((1, 8), 3.0, np.float32))
     await (await service.parts.pool.ingest.add(project, "upload", 1, incoming))
-    (stored,) = await service.parts.pool.pools.embeddings(project.id, [0])
+    (stored,) = await service.parts.pool.pools.embeddings(project, [0])
     assert np.linalg.norm(stored.astype(np.float32)) == pytest.approx(1.0, abs=2e-3)
 
 

@@ -58,5 +58,5 @@ async def test_damage_is_told_and_never_served(
     with pytest.raises(DataLoss, match=rf"row {row}\).*nextlabel doctor.*restore a backup"):
         await service.parts.pool.pools.items(filled.id, range(9))
     with pytest.raises(DataLoss):
-        await service.parts.pool.pools.to_annotate(filled.id, [row])
+        await service.parts.pool.pools.to_annotate(filled, [row])
     assert await service.parts.pool.pools.items(filled.id, [0, 1]), "what is sound can be read"

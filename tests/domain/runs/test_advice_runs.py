@@ -115,7 +115,7 @@ async def test_predictions_of_items_hear_advice_and_those_of_embeddings_do_not(t
     spec = {"annotator": ReplayOptions("truth"), "limit": Cost(), "batch_size": 45, "advice": True}
     await opened.replay_run(project, other, **spec)
     rows = (await opened.parts.pool.pools.find(project.id, IDS)).tolist()
-    embeddings = (await opened.parts.pool.pools.embeddings(project.id, rows)).astype(np.float32)
+    embeddings = (await opened.parts.pool.pools.embeddings(project, rows)).astype(np.float32)
     _, heard = await opened.parts.learning.learning.predict(project, embeddings, rows=rows)
     _, alone, unheard = await opened.parts.learning.learning.answers(project, embeddings)
     _, _, advised = await opened.parts.learning.learning.answers(project, embeddings, rows=rows)

@@ -8,7 +8,7 @@ from nextlabel.server.ports.pool_store import NewItems, PoolStore, StoredItem
 from nextlabel.server.store.lance_pool.file_cache import FileCache
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.values.errors import InvalidArgument, NotFound
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import ProjectId, embeddings_of
 from tests.memory_store.pool_store import MemoryPoolStore
 
 P = ProjectId("p1")
@@ -178,6 +178,22 @@ def test_a_scan_sees_one_version_whatever_happens_meanwhile(pool: PoolStore) -> 
     seen = first.rows_n.tolist() + [row for block in blocks for row in block.rows_n.tolist()]
     assert sorted(seen) == list(range(40))
     assert len(scanned(pool)) == 40
+
+
+def test_embeddings_by_another_model_are_apart_and_go_alone(pool: PoolStore) -> None:
+    add(pool, 0, 5)
+    other = embeddings_of(P, 1)
+    pool.append_embeddings(other, np.arange(5), vectors(range(5), 3))
+    assert pool.embeddings(other, [4, 0]).tobytes() == vectors([4, 0], 3).tobytes()
+    assert pool.keep_embeddings(other, [(0, 2), (3, 1)]) == 2
+    assert (pool.embedded_rows(other), pool.embedded_rows(P)) == (3, 5)
+    pool.delete(other, [0])
+    assert (pool.embedded_rows(other), pool.embedded_rows(P), all_rows(pool)) == (2, 5, [1, 2, 3, 4])
+    pool.drop_embeddings(P)
+    pool.drop_embeddings(P)
+    assert (pool.embedded_rows(other), pool.embedded_rows(P)) == (2, 0)
+    pool.drop(P)
+    assert (pool.embedded_rows(other), all_rows(pool)) == (0, [])
 
 
 def test_projects_are_apart_and_a_dropped_one_is_empty(pool: PoolStore) -> None:

@@ -42,6 +42,10 @@ async def test_committed_rows_follow_the_segments(pooled: StateStore) -> None:
     assert (await pooled.read(lambda tx: tx.pool.segments(v.P)))[0] == replace(segments[0], embedded=True)
     with pytest.raises(Aborted):
         await pooled.write(lambda tx: tx.pool.mark_embedded(v.P, 3))
+    # Another model has embedded the first two.
+    await pooled.write(lambda tx: tx.pool.embedded_up_to(v.P, 15))
+    assert [s.embedded for s in await pooled.read(lambda tx: tx.pool.segments(v.P))] == [True, True, False]
+    assert [s.embedded for s in await pooled.read(lambda tx: tx.pool.segments(OTHER))] == [False]
 
 
 async def test_a_row_range_is_committed_once(pooled: StateStore) -> None:

@@ -212,10 +212,11 @@ async def test_class_names_stored_as_typed_get_their_one_form(tmp_path: Path, be
     await store.write(old)
     await store.close()
     with sqlite3.connect(tmp_path / "state.db") as db:
-        for table in ("advice", "label_filters", "kept_items", "run_rows", "label_verdicts"):
+        for table in ("advice", "label_filters", "kept_items", "run_rows", "label_verdicts", "re_embeddings"):
             db.execute(f"DROP TABLE {table}")
-        for column in ("score_range", "gold_share", "consensus"):
+        for column in ("score_range", "gold_share", "consensus", "embedding_version"):
             db.execute(f"ALTER TABLE projects DROP COLUMN {column}")
+        db.execute("ALTER TABLE models DROP COLUMN embedding_version")
         db.execute(newer("0007"))
     store = open_state_store(url)
     kept = typed if beside == CAFES["composed"] else CAFES["composed"]

@@ -75,6 +75,23 @@ class OneProject(Service[Mode, Scope]):
         return (await self._connection.unary(self._stub.UpdateProject, request)).project
 
     @project_call
+    async def re_embed(self, name: str, model: str) -> pb.ReEmbedding:
+        """Have another embedding model of the server take over, in the background; returns how far it is.
+
+        The present model serves until the other one has embedded all items. `get` says how far that is meanwhile, in
+        `re_embedding`. Raises NextlabelError: INVALID_ARGUMENT with the models that there are, FAILED_PRECONDITION when
+        embeddings are given, the model embeds the project already, or a third one is taking over.
+        """
+        request = pb.ReEmbedProjectRequest(project=name, model=text_of(model, "model"))
+        return (await self._connection.unary(self._stub.ReEmbedProject, request, timeout_s=LONG_CALL_S)).re_embedding
+
+    @project_call
+    async def cancel_re_embedding(self, name: str) -> pb.ReEmbedding:
+        """Give up that another model takes over; the project stays with the one that it has."""
+        request = pb.ReEmbedProjectRequest(project=name, cancel=True)
+        return (await self._connection.unary(self._stub.ReEmbedProject, request)).re_embedding
+
+    @project_call
     async def delete(self, name: str) -> None:
         """Delete a project with its items, annotations and models; its ledger entries stay."""
         await self._connection.unary(self._stub.DeleteProject, pb.DeleteProjectRequest(project=name))

@@ -100,7 +100,8 @@ def _check_encoders(models: Sequence[str], pools: Sequence[CommittedPool]) -> It
             "embeddings",
             Status.WARNING,
             f"{', '.join(names)}: texts are embedded by {other!r}, and the server has {here}: "
-            f"it takes no new texts of these projects and predicts none; serve with {other!r} in embedding.models",
+            f"it takes no new texts of these projects and predicts none; serve with {other!r} in embedding.models, "
+            "or have another model take over (nextlabel project re-embed)",
         )
 
 

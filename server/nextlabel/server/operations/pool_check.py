@@ -12,7 +12,7 @@ from nextlabel.server.domain.pool.index import hash_texts
 from nextlabel.server.domain.pool.soundness import damaged_items
 from nextlabel.server.ports.pool_store import PoolStore, Rows
 from nextlabel.server.ports.state_store import Transaction
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId
 from nextlabel.server.values.pool import ReferenceItem
 from nextlabel.server.values.projects.projects import Project
 
@@ -82,20 +82,20 @@ def find_gap(arrays: PoolStore, pool: CommittedPool) -> PoolGap | None:
     keys = list(arrays.scan_keys(project))
     items = _joined([block.rows_n for block in keys])
     hashes = np.concatenate([block.content_hashes_n for block in keys]) if keys else np.empty(0, np.uint64)
-    embedded, bad_embeddings = _embedded(arrays, project, pool.embedded_m)
+    embedded, bad_embeddings = _embedded(arrays, pool.project.embeddings, pool.embedded_m)
     lost_items = len(np.setdiff1d(pool.rows_n, items))
     lost_embeddings = len(np.setdiff1d(pool.embedded_m, embedded))
     damaged = _damaged_items(arrays, pool, dict(zip(items.tolist(), hashes.tolist(), strict=True)))
-    files = arrays.damaged_files(project)
+    files = arrays.damaged_files(pool.project.embeddings)
     if not (lost_items or lost_embeddings or damaged or bad_embeddings or files):
         return None
     return PoolGap(pool.project.name, lost_items, lost_embeddings, damaged, bad_embeddings, files)
 
 
-def _embedded(arrays: PoolStore, project: ProjectId, committed_m: Rows) -> tuple[Rows, int]:
+def _embedded(arrays: PoolStore, of: EmbeddingsId, committed_m: Rows) -> tuple[Rows, int]:
     """Return the rows that have an embedding, and how many of the committed ones are not of unit length."""
     rows, bad = [], 0
-    for block in arrays.scan_embeddings(project):
+    for block in arrays.scan_embeddings(of):
         rows.append(block.rows_n.copy())
         vectors = block.embeddings_nD.astype(np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -121,7 +121,7 @@ def _damaged_items(arrays: PoolStore, pool: CommittedPool, hashes: Mapping[int, 
 def _committed(tx: Transaction, project: Project) -> CommittedPool:
     deleted = np.asarray(tx.pool.deleted_rows(project.id), np.int64)
     segments = tx.pool.segments(project.id)
-    latest = tx.models.latest(project.id)
+    latest = tx.models.latest(project.embeddings)
     return CommittedPool(
         project,
         np.setdiff1d(_joined([np.arange(s.first_row, s.first_row + s.row_count) for s in segments]), deleted),

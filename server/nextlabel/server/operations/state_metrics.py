@@ -112,7 +112,7 @@ class StateMetrics:
         spent = self._parts.projects.budgets.spent(tx, project.id)
         for dimension in BudgetDimension:
             self._spent.labels(name, dimension.value).set(spent.amount(dimension))
-        latest = tx.models.latest(project.id)
+        latest = tx.models.latest(project.embeddings)
         if latest is not None:
             self._model_age.labels(name).set((self._parts.base.clock.now() - latest.created_at).total_seconds())
         of_others = self._parts.runs.engine.driver.annotation.of_other_models

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nextlabel.server.ports.pool_store import EmbeddingBlock, Rows
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId
 
 
 class StoredEmbeddings(Protocol):
@@ -37,6 +37,6 @@ class Fragments:
 class FragmentedStore(Protocol):
     """A PoolStore that other processes can read from."""
 
-    def fragments(self, project: ProjectId) -> AbstractContextManager[Fragments | None]:
+    def fragments(self, of: EmbeddingsId) -> AbstractContextManager[Fragments | None]:
         """Hold the newest version of the embeddings against clean-up within the block; None when there are none."""
         ...

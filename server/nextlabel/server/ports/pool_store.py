@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId, ProjectId
 from nextlabel.server.values.pairs import TextPair, fields_in, pair_in
 
 Rows = npt.NDArray[np.int64]
@@ -66,28 +66,31 @@ class EmbeddingBlock:
 
 
 class PoolStore(Protocol):
-    """Texts and embeddings of every project's pool. Blocking: call it from worker threads."""
+    """Texts and embeddings of every project's pool. Blocking: call it from worker threads.
+
+    A project has embeddings of one model, and for a while beside them those of another that takes over.
+    """
 
     def append_items(self, project: ProjectId, first_row: int, items: NewItems) -> None:
         """Append items as rows ``first_row …``; durable when this returns, visible once the StateStore says so."""
         ...
 
-    def append_embeddings(self, project: ProjectId, rows_n: Rows, embeddings_nD: Float16Matrix) -> None:
-        """Append embeddings of rows; durable when this returns.
+    def append_embeddings(self, of: EmbeddingsId, rows_n: Rows, embeddings_nD: Float16Matrix) -> None:
+        """Append embeddings of rows, of one model; durable when this returns.
 
         Raises:
-            InvalidArgument: the dimension differs from what the project has.
+            InvalidArgument: the dimension differs from that of the embeddings that are there.
         """
         ...
 
-    def recover(self, project: ProjectId, committed_rows: int, embedded: Sequence[tuple[int, int]]) -> int:
+    def recover(self, of: EmbeddingsId, committed_rows: int, embedded: Sequence[tuple[int, int]]) -> int:
         """Remove orphans of a crash: items at or above ``committed_rows``, embeddings outside ``embedded``.
 
         ``embedded`` holds (first row, row count) ranges. Returns how many rows were removed.
         """
         ...
 
-    def refresh(self, project: ProjectId) -> None:
+    def refresh(self, of: EmbeddingsId) -> None:
         """See what other processes have appended."""
         ...
 
@@ -103,11 +106,11 @@ class PoolStore(Protocol):
         """Stream items of a range of rows in row order."""
         ...
 
-    def scan_embeddings(self, project: ProjectId, block_rows: int = 16_384) -> Iterator[EmbeddingBlock]:
+    def scan_embeddings(self, of: EmbeddingsId, block_rows: int = 16_384) -> Iterator[EmbeddingBlock]:
         """Stream all embeddings in a stable order, in blocks of at most ``block_rows``; memory stays flat."""
         ...
 
-    def embeddings(self, project: ProjectId, rows: Sequence[int]) -> Float16Matrix:
+    def embeddings(self, of: EmbeddingsId, rows: Sequence[int]) -> Float16Matrix:
         """Return embeddings in the order of ``rows``.
 
         Raises:
@@ -115,19 +118,19 @@ class PoolStore(Protocol):
         """
         ...
 
-    def embedded_rows(self, project: ProjectId) -> int:
+    def embedded_rows(self, of: EmbeddingsId) -> int:
         """Return the number of rows with an embedding."""
         ...
 
-    def delete(self, project: ProjectId, rows: Iterable[int]) -> None:
-        """Remove texts and embeddings of rows, physically by the next compaction at the latest."""
+    def delete(self, of: EmbeddingsId, rows: Iterable[int]) -> None:
+        """Remove texts of rows, and their embeddings by one model, physically by the next compaction at the latest."""
         ...
 
-    def compact(self, project: ProjectId) -> None:
+    def compact(self, of: EmbeddingsId) -> None:
         """Merge small fragments into ones of about 65,536 rows and drop old versions."""
         ...
 
-    def damaged_files(self, project: ProjectId) -> Sequence[str]:
+    def damaged_files(self, of: EmbeddingsId) -> Sequence[str]:
         """Read a project's files; return the names, in its folder, of those that are not as they were written.
 
         Of files without a checksum nothing is known: they are left out.
@@ -136,6 +139,18 @@ class PoolStore(Protocol):
             DataLoss: a file is missing or damaged, so that it cannot be read.
             Unavailable: a file cannot be read.
         """
+
+    def keep_embeddings(self, of: EmbeddingsId, rows: Sequence[tuple[int, int]]) -> int:
+        """Remove the embeddings outside of some (first row, row count) ranges; return how many."""
+        ...
+
+    def drop_embeddings(self, of: EmbeddingsId) -> None:
+        """Remove the embeddings of one model, which nobody reads any more.
+
+        Raises:
+            OSError: something of them is left.
+        """
+        ...
 
     def drop(self, project: ProjectId) -> None:
         """Remove everything of a project.

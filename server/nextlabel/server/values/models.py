@@ -15,7 +15,8 @@ class ModelVersion:
     """An immutable trained model and what it cost to get there: a point of the learning curve.
 
     ``evaluation`` tells on how many ``items`` accuracy and macro-F1 were measured, and their 95 % intervals for one
-    look: ``accuracy_interval`` and ``macro_f1_interval``, each [low, high].
+    look: ``accuracy_interval`` and ``macro_f1_interval``, each [low, high]. ``embedding_version`` is that of the
+    project as it was trained: it says nothing of embeddings by another model.
     """
 
     project: ProjectId
@@ -32,6 +33,7 @@ class ModelVersion:
     macro_f1: float | None
     evaluation: JsonObject
     created_at: datetime
+    embedding_version: int = 0
 
     @property
     def known_labels(self) -> int:

@@ -17,6 +17,7 @@ from nextlabel.server.domain.labeling.submissions import Submissions
 from nextlabel.server.domain.learning.advised_predictions import AdvisedPredictions
 from nextlabel.server.domain.learning.judging.judging import LabelJudging
 from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.learning.re_embedding import ReEmbeddings
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.ingest import Ingest
 from nextlabel.server.domain.pool.pair_making import PairMaking
@@ -80,6 +81,7 @@ class LearningParts:
 
     learning: Learning
     selector: Selector
+    re_embeddings: ReEmbeddings
 
 
 @dataclass(frozen=True, slots=True)

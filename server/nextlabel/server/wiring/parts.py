@@ -26,6 +26,7 @@ from nextlabel.server.domain.learning.advised_predictions import AdvisedPredicti
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.judging.judging import LabelJudging
 from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.learning.re_embedding import ReEmbeddings
 from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.learning.training_labels.doubts import Doubting
 from nextlabel.server.domain.learning.training_labels.function_values import FunctionValues
@@ -113,6 +114,7 @@ class Parts:
         """Begin embedding, driving runs and housekeeping."""
         background = self.base.background
         background.start("embedding", self.pool.embedding.run)
+        background.start("re-embedding", self.learning.re_embeddings.run)
         background.start("runs", self.runs.engine.run)
         background.start("maintenance", self.upkeep.maintenance.run)
         background.start("pool drift", self.reports.quality.drift.run)
@@ -181,7 +183,7 @@ def open_parts(settings: Settings) -> Parts:
         base.derived,
     )
     removal = Removal(base.store, beside_the_stores, learning, pool.pools)
-    learned = LearningParts(learning, selector)
+    learned = LearningParts(learning, selector, _re_embeddings(base, pool, learning))
     return Parts(
         base=base,
         pool=pool,
@@ -267,6 +269,17 @@ def _learning(base: Foundation, pool: PoolParts, projects: ProjectParts, labelin
         models_dir=base.settings.data_dir / "models",
         descriptions=DescribedClassesSource(pool.embedding),
         advice=AdviceSource(base.store),
+    )
+
+
+def _re_embeddings(base: Foundation, pool: PoolParts, learning: Learning) -> ReEmbeddings:
+    return ReEmbeddings(
+        store=base.store,
+        embedding=pool.embedding,
+        learning=learning,
+        clock=base.clock,
+        limits=base.limits,
+        signals=base.signals,
     )
 
 

@@ -106,7 +106,7 @@ class AllQuotes:
         )
         quotes = [RunQuote(labels, labels, labels, [*self._warnings([annotator]), said])]
         earlier = {one.row: one.earlier for one in waiting[:_SAMPLED_ITEMS]}
-        found = await self.pools.to_annotate(project.id, list(earlier))
+        found = await self.pools.to_annotate(project, list(earlier))
         if found:
             task = await self.store.read(lambda tx: self.projects.task(tx, project))
             items = [replace(item, earlier=earlier[item.row]) for item in found]
@@ -222,7 +222,7 @@ class AllQuotes:
         chosen = np.sort(drawn).tolist()
         try:
             # With their embeddings: what is retrieved for an item is part of what its request costs.
-            return await self.pools.to_annotate(project.id, chosen)
+            return await self.pools.to_annotate(project, chosen)
         except NotFound:
             stored = await self.pools.items(project.id, chosen)
             return [as_asked(item) for item in stored]

@@ -1,5 +1,6 @@
 """`nextlabel project`: create, list, show, update and delete projects."""
 
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,6 +39,7 @@ from nextlabel.client.cli.options import (
 )
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.output.patience import patience
+from nextlabel.client.cli.output.progress import progress_bar
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
     from nextlabel.client.readers.file import ItemFile
 
 app = typer.Typer(help="Create, list, show, update and delete projects.", no_args_is_help=True)
+
+POLL_S = 1.0
+"""Seconds between two looks at how far a model is that takes over."""
 
 
 _COLUMNS: TableColumns = {
@@ -223,6 +228,38 @@ def update(
         _show(plain(project), output)
 
 
+@app.command(epilog="Example: nextlabel project re-embed news --model multilingual-e5-small --wait")
+def re_embed(
+    ctx: typer.Context,
+    name: str,
+    model: Annotated[str, typer.Option(help="The embedding model of the server that takes over.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has taken over.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Give up what is under way.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Have another embedding model take over a project; the present one serves until all items are embedded anew."""
+    if bool(model) == cancel or (wait and cancel):
+        raise typer.BadParameter("give --model NAME, with --wait to stay until it has taken over, or --cancel")
+    with session(ctx).connect() as client:
+        from nextlabel.client.messages.plain import plain
+
+        found = client.projects.cancel_re_embedding(name) if cancel else client.projects.re_embed(name, model)
+        if wait:
+            _wait_until_taken_over(client, name)
+            _show(plain(client.projects.get(name)), output)
+            return
+        emit_one(plain(found), output)
+    say("given up" if cancel else f"it takes over once all items are embedded: nextlabel project show {name}")
+
+
+def _wait_until_taken_over(client: "Client", name: str) -> None:
+    with progress_bar("embedding anew") as advance:
+        while (project := client.projects.get(name)).HasField("re_embedding"):
+            found = project.re_embedding
+            advance(f"{found.embedded:,} of {found.items:,}", found.embedded / found.items if found.items else 1.0)
+            time.sleep(POLL_S)
+
+
 @app.command(epilog="Example: nextlabel project delete news --yes")
 def delete(
     ctx: typer.Context,
@@ -237,12 +274,17 @@ def delete(
     say(f"deleted project {name}")
 
 
+def _taking_over(found: dict[str, Any] | None) -> str | None:
+    return f"{found['model']}: {found['embedded']:,} of {found['items']:,} items" if found else None
+
+
 def _show(project: dict[str, Any], output: Output) -> None:
     classes = (project["label_space"] or {"classes": []})["classes"]
     counts = project["counts"] or {}
     summaries = {
         "label_space": ", ".join(label_class["name"] for label_class in classes),
         "embedding": f"{project['embedding']['model'] or 'given'}, {project['embedding']['dimension']} numbers",
+        "re_embedding": _taking_over(project["re_embedding"]),
         "learner": project["learner"]["estimator"] if project["learner"] else None,
         "default_strategy": project["default_strategy"]["name"] if project["default_strategy"] else None,
         "counts": ", ".join(f"{count:,} {sort}" for sort, count in counts.items() if count and sort != "needs"),

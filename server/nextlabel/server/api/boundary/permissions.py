@@ -82,6 +82,7 @@ RULES: dict[str, Rule] = {
                 "GetProject": Rule(EVERYONE),
                 "ListProjects": Rule(EVERYONE, project=""),
                 "UpdateProject": Rule(OPERATORS, "project.name"),
+                "ReEmbedProject": Rule(OPERATORS),
                 "DeleteProject": Rule(ADMINS),
                 "CreateGuidelines": Rule(OPERATORS),
                 "GetGuidelines": Rule(EVERYONE),

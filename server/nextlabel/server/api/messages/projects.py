@@ -26,6 +26,7 @@ from nextlabel.server.values.labeling.item_states import ItemState
 from nextlabel.server.values.projects.class_names import composed
 from nextlabel.server.values.projects.guidelines import GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
 from nextlabel.server.values.projects.projects import MAJORITY, LabelClass, Project
+from nextlabel.server.values.projects.re_embedding import ReEmbedding
 from nextlabel.server.values.projects.score_range import ScoreRange
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import project_service_pb2 as pb
@@ -148,6 +149,11 @@ def project_message(project: Project, counts: PoolCounts | None, model_version: 
         create_time=timestamp(project.created_at),
         update_time=timestamp(project.updated_at),
     )
+
+
+def re_embedding_message(found: ReEmbedding, rows: int) -> pb.ReEmbedding:
+    """Return the message of how far another model is with a pool of so many rows."""
+    return pb.ReEmbedding(model=found.model, dimension=found.dimension, embedded=min(found.next_row, rows), items=rows)
 
 
 def _range_message(project: Project) -> pb.ScoreRange | None:

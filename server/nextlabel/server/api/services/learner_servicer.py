@@ -96,7 +96,9 @@ class LearnerServicer(LearnerServiceServicer):
         """Return a version, by default the newest."""
         project = await self.finder.project(request.project)
         version = await self.store.read(
-            lambda tx: tx.models.get(project.id, request.version) if request.version else tx.models.latest(project.id)
+            lambda tx: (
+                tx.models.get(project.id, request.version) if request.version else tx.models.latest(project.embeddings)
+            )
         )
         if version is None:
             raise NotFound("model version", f"{project.name}/{request.version or 'newest'}")
@@ -159,7 +161,7 @@ class LearnerServicer(LearnerServiceServicer):
         if kind == "texts":
             return await self._embedded(project, given.texts.texts)
         if kind == "items":
-            return await self.pools.embeddings(project.id, rows)
+            return await self.pools.embeddings(project, rows)
         if kind == "embeddings":
             matrix = matrix_of(given.embeddings, "input.embeddings")
             if len(matrix) > _MAX_EMBEDDINGS:

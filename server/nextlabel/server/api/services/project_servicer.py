@@ -10,11 +10,18 @@ from typing import Any
 from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.server.api.messages.labeling.annotations import cost_message, cost_of
-from nextlabel.server.api.messages.projects import changes, guidelines_message, new_project, project_message
+from nextlabel.server.api.messages.projects import (
+    changes,
+    guidelines_message,
+    new_project,
+    project_message,
+    re_embedding_message,
+)
 from nextlabel.server.api.messages.values import fitting, key_of, page, page_size, page_token
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.guidelines.proposals import GuidelineProposals, Proposal, ProposalRequest
 from nextlabel.server.domain.housekeeping.removal import Removal
+from nextlabel.server.domain.learning.re_embedding import ReEmbeddings
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.reports.reports import Reports
@@ -39,6 +46,7 @@ class ProjectServicer(ProjectServiceServicer):
     replies: Replies
     finder: ProjectFinder
     removal: Removal
+    re_embeddings: ReEmbeddings
 
     async def CreateProject(self, request: pb.CreateProjectRequest, context: Any) -> pb.CreateProjectResponse:
         """Create a project, empty and without a model."""
@@ -77,8 +85,17 @@ class ProjectServicer(ProjectServiceServicer):
 
     async def _message(self, project: Project) -> pb.Project:
         counts = await self.reports.pool_counts(project)
-        latest = await self.store.read(lambda tx: tx.models.latest(project.id))
-        return project_message(project, counts, latest.version if latest else 0)
+        latest, taking_over, rows = await self.store.read(
+            lambda tx: (
+                tx.models.latest(project.embeddings),
+                tx.projects.re_embedding(project.id),
+                tx.pool.committed_rows(project.id),
+            )
+        )
+        message = project_message(project, counts, latest.version if latest else 0)
+        if taking_over is not None and taking_over.underway:
+            message.re_embedding.CopyFrom(re_embedding_message(taking_over, rows))
+        return message
 
     async def ListProjects(self, request: pb.ListProjectsRequest, context: Any) -> pb.ListProjectsResponse:
         """List the projects within the caller's scope."""
@@ -104,11 +121,28 @@ class ProjectServicer(ProjectServiceServicer):
 
         def work(tx: Transaction) -> pb.UpdateProjectResponse:
             project = self.projects.update(tx, request.project.name, wanted)
-            latest = tx.models.latest(project.id)
+            latest = tx.models.latest(project.embeddings)
             message = project_message(project, None, latest.version if latest else 0)
             return pb.UpdateProjectResponse(project=message)
 
         return await self.replies.once(request, pb.UpdateProjectResponse, work)
+
+    async def ReEmbedProject(self, request: pb.ReEmbedProjectRequest, context: Any) -> pb.ReEmbedProjectResponse:
+        """Have another embedding model take over, or give that up."""
+        project = await self.finder.project(request.project)
+        if request.cancel and request.model:
+            raise InvalidArgument.field("model", "leave it empty to give up what is under way")
+
+        async def ask(slot: ReplySlot[pb.ReEmbedProjectResponse]) -> pb.ReEmbedProjectResponse:
+            if request.cancel:
+                found, rows = await self.re_embeddings.cancel(project)
+            else:
+                found, rows = await self.re_embeddings.ask(project, request.model)
+            reply = pb.ReEmbedProjectResponse(re_embedding=re_embedding_message(found, rows))
+            await self.store.write(lambda tx: slot.save(tx, reply))
+            return reply
+
+        return await self.replies.around(request, pb.ReEmbedProjectResponse, ask)
 
     async def DeleteProject(self, request: pb.DeleteProjectRequest, context: Any) -> pb.DeleteProjectResponse:
         """Delete a project and what other parts keep of it."""

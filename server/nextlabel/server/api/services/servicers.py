@@ -135,6 +135,7 @@ def _projects(parts: Parts, replies: Replies, finder: ProjectFinder) -> ProjectS
         replies=replies,
         finder=finder,
         removal=parts.upkeep.removal,
+        re_embeddings=parts.learning.re_embeddings,
     )
 
 

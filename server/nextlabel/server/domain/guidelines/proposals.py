@@ -130,7 +130,7 @@ class GuidelineProposals:
         ledger: CallLedger,
     ) -> tuple[GuidelinesEffect | None, str]:
         """Return the effect on gold, or why there is none: the critique is paid for and kept all the same."""
-        items = await self.pools.to_annotate(project.id, [r.row for r in gold])
+        items = await self.pools.to_annotate(project, [r.row for r in gold])
         if not items:
             return None, "the project has no gold items to measure on; add some with their labels"
         kind = task_type(task.annotation_type)

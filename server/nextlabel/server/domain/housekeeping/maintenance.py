@@ -92,5 +92,7 @@ class Maintenance:
             self.store.exclusive(f"embed/{project}") as too,
         ):
             if mine and too:
-                await self.executor.run(lambda: self.pools.arrays.compact(project))
+                of = await self.store.read(lambda tx: tx.projects.by_id(project))
+                if of is not None:
+                    await self.executor.run(lambda: self.pools.arrays.compact(of.embeddings))
                 self._compacted[project] = rows

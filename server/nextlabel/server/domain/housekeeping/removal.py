@@ -54,9 +54,9 @@ class Removal:
             OSError: something cannot be removed; its project is tried again the next time.
         """
         for project in await self._store.read(lambda tx: tx.projects.undropped()):
-            locks = [self._store.exclusive(f"{work}/{project}") for work in ("ingest", "embed", "train")]
-            async with locks[0] as ingest, locks[1] as embed, locks[2] as train:
-                if ingest and embed and train:
+            locks = [self._store.exclusive(f"{work}/{project}") for work in ("ingest", "embed", "re-embed", "train")]
+            async with locks[0] as ingest, locks[1] as embed, locks[2] as other, locks[3] as train:
+                if ingest and embed and other and train:
                     await self._drop(project)
                     await self._store.write(lambda tx, gone=project: tx.projects.mark_dropped(gone))  # type: ignore[misc]
 

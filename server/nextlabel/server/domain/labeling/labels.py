@@ -182,7 +182,7 @@ class Labels:
         learner = None
         if fitted.embedded and self._learners is not None:
             answered = first[-MOST_JOINED:]
-            learner = await self._learners.of(project.id, fitted.classes, answered, list(gold))
+            learner = await self._learners.of(project, fitted.classes, answered, list(gold))
         found = await self._executor.run(
             lambda: joined_anew(as_known, fitted, first, by_row, gold, limits=self._limits, learner=learner)
         )

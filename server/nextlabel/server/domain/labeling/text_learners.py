@@ -17,6 +17,7 @@ from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.values.errors import NotFound
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.projects.projects import Project
 
 MOST_LEARNED = 10_000
 """Items that the learner is fitted on and heard about: gold first, then those that were answered last."""
@@ -52,10 +53,10 @@ class TextLearners:
     pools: Pools
 
     async def of(
-        self, project: ProjectId, classes: int, answered: Sequence[Annotation], gold: Sequence[int]
+        self, project: Project, classes: int, answered: Sequence[Annotation], gold: Sequence[int]
     ) -> TextLearner | None:
         """Return a learner for the answered items, which are embedded; None where they are deleted meanwhile."""
-        deleted = (await self.pools.open(project)).deleted
+        deleted = (await self.pools.open(project.id)).deleted
         newest = dict.fromkeys(a.row for a in reversed(answered) if a.row not in deleted)
         first = [row for row in gold if row in newest]
         rows = sorted([*dict.fromkeys([*first, *newest])][:MOST_LEARNED])

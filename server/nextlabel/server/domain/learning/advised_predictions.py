@@ -73,8 +73,8 @@ class AdvisedPredictions:
             NotFound: there is no such version, or an item has no embedding yet.
             FailedPrecondition: nothing was trained yet, or not with advice.
         """
-        asked = {item.row: item for item in await self.pools.to_annotate(project.id, list(dict.fromkeys(rows)))}
-        embeddings_nD = await self.pools.embeddings(project.id, rows)
+        asked = {item.row: item for item in await self.pools.to_annotate(project, list(dict.fromkeys(rows)))}
+        embeddings_nD = await self.pools.embeddings(project, rows)
         said = await self.advice.said(project.id, rows)
         return await self._predicted(project, [asked.get(row) for row in rows], embeddings_nD, said, version)
 

@@ -71,11 +71,13 @@ class Learning:
         seed: int = 0,
         labeled: Labeled | None = None,
         also: Callable[[Transaction, ModelVersion], None] | None = None,
+        as_it_will_be: Callable[[Project], Project] = lambda project: project,
     ) -> ModelVersion:
         """Train on the labels known now, evaluate on the holdout, and publish the next version.
 
-        ``labeled`` is what to train on instead; it gives way to what is known now when classes were added since.
-        ``also`` is done in the transaction that publishes. One trainer a project works at a time, on whichever server;
+        ``labeled`` is what to train on instead; it gives way to what is known now when classes were added since, or
+        another model embeds the texts. ``also`` is done in the transaction that publishes, and may make of the project
+        what ``as_it_will_be`` does. One trainer a project works at a time, on whichever server;
         another waits for it.
 
         Raises:
@@ -90,18 +92,22 @@ class Learning:
             found = await self.store.read(lambda tx: tx.projects.by_id(known.id))
             if found is None:
                 raise deleted()
-            if labeled is None or found.class_names != known.class_names:
+            found = as_it_will_be(found)
+            changed = (found.class_names, found.embeddings) != (known.class_names, known.embeddings)
+            if labeled is None or changed:
                 labeled = await self.labeled(found)
             project = found
             _check_labels(project, labeled)
-            latest = await self.store.read(lambda tx: tx.models.latest(project.id))
+            latest, last = await self.store.read(
+                lambda tx: (tx.models.latest(project.embeddings), tx.models.last_version(project.id))
+            )
             previous = None if cold or latest is None else await self._loaded_or_none(latest)
             sources = await self.filters.labeled.sources(project, labeled.rows_N.tolist())
             spec = learner_spec(project)
             beside = await self.beside(project, labeled.rows_N.tolist())
             model = await self.executor.run(lambda: learner.train(labeled.training, beside, spec, seed, previous))
             evaluation = await self._evaluate(project, model, Split.HOLDOUT)
-            version = latest.version + 1 if latest else 1
+            version = last + 1
             path = self._path(project.id, version)
 
             def publish(tx: Transaction) -> ModelVersion:
@@ -137,10 +143,16 @@ class Learning:
             FailedPrecondition: nothing was trained yet.
         """
         found = await self.store.read(
-            lambda tx: tx.models.get(project.id, version) if version else tx.models.latest(project.id)
+            lambda tx: tx.models.get(project.id, version) if version else tx.models.latest(project.embeddings)
         )
         if found is None and version:
             raise NotFound("model version", f"{project.name}/{version}")
+        if found is not None and found.embedding_version != project.embedding_version:
+            raise FailedPrecondition(
+                f"model version {version} was trained on embeddings by another model than {project.embedding_model!r}, "
+                "which embeds the project's texts now; use the newest version",
+                reason="EMBEDDER_CHANGED",
+            )
         if found is None:
             raise FailedPrecondition(
                 f"project {project.name} has no model yet; submit labels and call Train, or start a run",
@@ -293,6 +305,7 @@ class Learning:
             macro_f1=evaluation.macro_f1 if isinstance(evaluation, ClassEvaluation) else None,
             evaluation=_summary(evaluation) if evaluation else {},
             created_at=now,
+            embedding_version=project.embedding_version,
         )
         tx.models.add(published)
         return published

@@ -13,7 +13,7 @@ from nextlabel.server.learners.single_label.learner import MAX_POOL_SAMPLE
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.tasks.registry import task_type
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId, ProjectId, project_of
 from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
@@ -34,8 +34,8 @@ class Samples:
 
     store: StateStore
     pools: Pools
-    _of_pools: dict[ProjectId, tuple[int, npt.NDArray[np.float32]]] = field(init=False, default_factory=dict)
-    _of_splits: dict[tuple[ProjectId, Split], tuple[Sequence[int], npt.NDArray[np.float32]]] = field(
+    _of_pools: dict[EmbeddingsId, tuple[int, npt.NDArray[np.float32]]] = field(init=False, default_factory=dict)
+    _of_splits: dict[tuple[EmbeddingsId, Split], tuple[Sequence[int], npt.NDArray[np.float32]]] = field(
         init=False, default_factory=dict
     )
 
@@ -53,14 +53,14 @@ class Samples:
         if not len(rows):
             return None
         read = rows.tolist()
-        matrix = await self._of_split(project.id, split, read)
+        matrix = await self._of_split(project, split, read)
         return EvaluationSet(read, matrix, [answers[row] for row in read])
 
     async def of_pool(self, project: Project) -> npt.NDArray[np.float32]:
         """Return a uniform sample of the pool's embeddings, drawn anew only when the pool has grown."""
         pool = await self.pools.open(project.id)
         size = pool.index.next_row
-        kept = self._of_pools.get(project.id)
+        kept = self._of_pools.get(project.embeddings)
         if kept is None or kept[0] != size:
             rng = np.random.default_rng(size)
             rows = np.sort(rng.choice(size, min(size, 2 * MAX_POOL_SAMPLE), replace=False)) if size else np.arange(0)
@@ -68,8 +68,8 @@ class Samples:
             rows = rows[await self.embedded(project.id, rows)][:MAX_POOL_SAMPLE]
             matrix = np.zeros((0, project.embedding_dimension), np.float32)
             if len(rows):
-                matrix = (await self.pools.embeddings(project.id, rows.tolist())).astype(np.float32)
-            kept = self._of_pools[project.id] = (size, matrix)
+                matrix = (await self.pools.embeddings(project, rows.tolist())).astype(np.float32)
+            kept = self._of_pools[project.embeddings] = (size, matrix)
         return kept[1]
 
     async def embedded(self, project: ProjectId, rows_n: Rows) -> npt.NDArray[np.bool_]:
@@ -82,13 +82,14 @@ class Samples:
 
     def forget(self, project: ProjectId) -> None:
         """Drop what is kept of a deleted project."""
-        self._of_pools.pop(project, None)
-        for split in Split:
-            self._of_splits.pop((project, split), None)
+        for of in [of for of in self._of_pools if project_of(of) == project]:
+            del self._of_pools[of]
+        for key in [key for key in self._of_splits if project_of(key[0]) == project]:
+            del self._of_splits[key]
 
-    async def _of_split(self, project: ProjectId, split: Split, rows: Sequence[int]) -> npt.NDArray[np.float32]:
-        kept = self._of_splits.get((project, split))
+    async def _of_split(self, project: Project, split: Split, rows: Sequence[int]) -> npt.NDArray[np.float32]:
+        kept = self._of_splits.get((project.embeddings, split))
         if kept is None or kept[0] != rows:
             kept = (rows, (await self.pools.embeddings(project, rows)).astype(np.float32))
-            self._of_splits[project, split] = kept
+            self._of_splits[project.embeddings, split] = kept
         return kept[1]

@@ -49,7 +49,7 @@ class Suggestions:
         return found | (await self._predicted(project, open_rows) if open_rows else {})
 
     async def _predicted(self, project: Project, rows: Sequence[int]) -> dict[int, Suggestion]:
-        embeddings = await self.pools.embeddings(project.id, rows)
+        embeddings = await self.pools.embeddings(project, rows)
         try:
             _, _, predicted = await self.learning.answers(project, embeddings, rows=rows)
         except FailedPrecondition:

@@ -19,7 +19,7 @@ from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.system.signals import Signals
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId, ProjectId, project_of
 from nextlabel.server.values.pool import Segment
 from nextlabel.server.values.projects.projects import Project
 
@@ -78,8 +78,8 @@ class Embedding:
         if embedder is None:
             raise FailedPrecondition(
                 f"texts of project {project.name} are embedded by {project.embedding_model!r}, and this server has "
-                f"{self.encoders.said}; start it with {project.embedding_model!r} in embedding.models, or make a new "
-                "project with the texts and labels of this one",
+                f"{self.encoders.said}; start it with {project.embedding_model!r} in embedding.models, or have a model "
+                f"that it has take over: nextlabel project re-embed {project.name} --model NAME",
                 reason="EMBEDDER_CHANGED",
             )
         return embedder
@@ -135,15 +135,15 @@ class Embedding:
                 _log.warning("not_embedded", project=project, problem=str(error))
                 return False
             try:
-                await self._embed(waiting[0], embedder, pairs=task_type(of.annotation_type).pairs)
+                await self._embed(of, waiting[0], embedder)
             finally:
                 self._underway.pop(project, None)
                 self._rate.pop(project, None)
         self.signals.notify(f"pool/{project}")
         return True
 
-    async def _embed(self, segment: Segment, embedder: TextEmbedder, *, pairs: bool) -> None:
-        project = segment.project
+    async def _embed(self, of: Project, segment: Segment, embedder: TextEmbedder) -> None:
+        project, pairs = of.id, task_type(of.annotation_type).pairs
         pool = await self.pools.open(project)
         stop = segment.first_row + segment.row_count
         parts: list[npt.NDArray[np.float16]] = []
@@ -165,16 +165,22 @@ class Embedding:
             self.signals.notify(f"pool/{project}")
         if parts:
             matrix, row_array = np.concatenate(parts), np.asarray(rows, np.int64)
-            await self.background.run(lambda: arrays.append_embeddings(project, row_array, matrix))
-        await self.store.write(lambda tx: tx.pool.mark_embedded(project, segment.first_row))
-        await self._drop_deleted(project, rows)
+            await self.background.run(lambda: arrays.append_embeddings(of.embeddings, row_array, matrix))
 
-    async def _drop_deleted(self, project: ProjectId, rows: Sequence[int]) -> None:
+        def mark(tx: Transaction) -> None:
+            known = tx.projects.by_id(project)
+            if known is not None and known.embedding_version == of.embedding_version:
+                tx.pool.mark_embedded(project, segment.first_row)
+
+        await self.store.write(mark)
+        await self.drop_deleted(of.embeddings, rows)
+
+    async def drop_deleted(self, of: EmbeddingsId, rows: Sequence[int]) -> None:
         """Remove the embeddings of items that were deleted while they were made."""
-        deleted = (await self.pools.open(project)).deleted
+        deleted = (await self.pools.open(project_of(of))).deleted
         gone = [row for row in rows if row in deleted]
         if gone:
-            await self.background.run(lambda: self.pools.arrays.delete(project, gone))
+            await self.background.run(lambda: self.pools.arrays.delete(of, gone))
 
     async def wait(self, project: Project) -> None:
         """Return when nothing of a project waits for its embedding.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 import structlog
@@ -108,18 +109,19 @@ class Ingest:
             pool = await self._pools.open(project)
             async with unless_deleted(self._store, project), pool.writing, self._store.held(f"ingest/{project}"):
                 # Rows appended for a project that is gone would stay: who removes its files waits for this lock.
-                if await self._store.read(lambda tx: tx.projects.by_id(project)) is None:
+                of = await self._store.read(lambda tx: tx.projects.by_id(project))
+                if of is None:
                     raise deleted()
                 await self._pools.catch_up(pool)
                 ahead = Ahead(pool.index.next_row)
                 try:
                     while not queue.empty() and asyncio.get_running_loop().time() < until:
-                        messages = await _gather(queue)
+                        messages = [_for_model(message, of) for message in await _gather(queue)]
                         await self._follow_sequences(project, messages, ahead)
                         group = await self._executor.run(lambda m=messages: prepare(pool, m, self._limits, ahead))  # type: ignore[misc]
                         if storing is not None:
                             await storing
-                        storing = asyncio.create_task(self._store_group(pool, messages, group))
+                        storing = asyncio.create_task(self._store_group(pool, of, messages, group))
                         messages = ()
                         if queue.empty():
                             await storing
@@ -135,14 +137,14 @@ class Ingest:
             _fail(messages or _waiting(queue), _not_stored())
             raise
 
-    async def _store_group(self, pool: KnownPool, messages: Sequence[Message], group: Group) -> None:
+    async def _store_group(self, pool: KnownPool, of: Project, messages: Sequence[Message], group: Group) -> None:
         """Make a prepared group durable, then tell its senders."""
         try:
             async with unless_deleted(self._store, pool.project):
                 shadows = await self._executor.run(lambda: self._shadows(pool, group))
-                await self._append(pool, group)
+                await self._append(of, group)
                 references = [*group.references, *shadows]
-                await self._store.write(lambda tx: self._record(tx, pool, messages, group, references))
+                embedded = await self._store.write(lambda tx: self._record(tx, of, messages, group, references))
         except DomainError as error:
             _fail(messages, error)
             raise
@@ -154,7 +156,7 @@ class Ingest:
         for message, receipt in zip(messages, group.receipts, strict=True):
             _answer(message, receipt)
         self._signals.notify(f"pool/{pool.project}")
-        if not all(embedded for _, _, embedded in group.segments):
+        if not embedded:
             self._signals.notify(UNEMBEDDED)
 
     async def _follow_sequences(self, project: ProjectId, messages: Sequence[Message], ahead: Ahead) -> None:
@@ -163,15 +165,15 @@ class Ingest:
         if new:
             ahead.done |= await self._store.read(lambda tx: {u: tx.pool.acknowledged(project, u) for u in new})
 
-    async def _append(self, pool: KnownPool, group: Group) -> None:
+    async def _append(self, project: Project, group: Group) -> None:
         """Append texts and embeddings at the same time; both are durable when this returns, and none is under way."""
-        arrays, project = self._pools.arrays, pool.project
+        arrays = self._pools.arrays
         work = []
         if len(group.items.item_ids):
-            work.append(self._executor.run(lambda: arrays.append_items(project, group.first_row, group.items)))
+            work.append(self._executor.run(lambda: arrays.append_items(project.id, group.first_row, group.items)))
         if group.embeddings is not None:
             rows, matrix = group.embedded_rows, group.embeddings
-            work.append(self._executor.run(lambda: arrays.append_embeddings(project, rows, matrix)))
+            work.append(self._executor.run(lambda: arrays.append_embeddings(project.embeddings, rows, matrix)))
         # Who removes the files of a deleted project must not meet the one that goes on after the other has failed.
         for outcome in await asyncio.gather(*work, return_exceptions=True):
             if isinstance(outcome, BaseException):
@@ -180,24 +182,29 @@ class Ingest:
     def _record(
         self,
         tx: Transaction,
-        pool: KnownPool,
+        project: Project,
         messages: Sequence[Message],
         group: Group,
         references: Sequence[ReferenceItem],
-    ) -> None:
-        now = self._clock.now()
-        tx.pool.lock(pool.project)
-        if tx.pool.committed_rows(pool.project) != group.first_row:
+    ) -> bool:
+        """Record what was appended; return whether all of it has embeddings."""
+        now, of = self._clock.now(), project.id
+        tx.pool.lock(of)
+        if tx.pool.committed_rows(of) != group.first_row:
             raise Aborted("another server took items into this pool at the same time; send the batch again")
+        known = tx.projects.by_id(of)
+        # Embeddings by the model that was taken over from a moment ago are made anew.
+        current = known is not None and known.embedding_version == project.embedding_version
         for first, count, embedded in group.segments:
-            tx.pool.add_segment(Segment(pool.project, first, count, embedded, now))
+            tx.pool.add_segment(Segment(of, first, count, embedded and current, now))
         if references:
-            tx.pool.add_references(pool.project, references)
+            tx.pool.add_references(of, references)
         taken = zip(messages, group.receipts, strict=True)
         last = {message.upload: message.sequence for message, receipt in taken if isinstance(receipt, Receipt)}
         for upload, sequence in last.items():
-            if sequence > tx.pool.acknowledged(pool.project, upload):
-                tx.pool.acknowledge(pool.project, upload, sequence, now)
+            if sequence > tx.pool.acknowledged(of, upload):
+                tx.pool.acknowledge(of, upload, sequence, now)
+        return current and all(embedded for _, _, embedded in group.segments)
 
     def _shadows(self, pool: KnownPool, group: Group) -> list[ReferenceItem]:
         """Find the pool's items that say the same as a reference item of this group."""
@@ -210,6 +217,13 @@ class Ingest:
             if text_hash in new and item.row not in pool.references:
                 found.append(ReferenceItem(item.row, item.item_id, Split.SHADOWED, "", text_hash))
         return found
+
+
+def _for_model(message: Message, project: Project) -> Message:
+    """Return a message without its embeddings where they were made for a model that another one took over from."""
+    if message.project.embedding_version == project.embedding_version:
+        return message
+    return replace(message, incoming=replace(message.incoming, embeddings_nD=None))
 
 
 async def _gather(queue: asyncio.Queue[Message]) -> list[Message]:

@@ -65,7 +65,7 @@ class PairMaking:
         found = await self.executor.run(lambda: _new_pairs(pool, texts, wanted - open_pairs))
         made = 0
         for start in range(0, len(found), self.limits.batch_items):
-            pairs = await self._pairs(project.id, found[start : start + self.limits.batch_items])
+            pairs = await self._pairs(project, found[start : start + self.limits.batch_items])
             receipt = await (await self.ingest.add(project, f"pairs/{self.new_id()}", 1, _incoming(*pairs)))
             made += receipt.accepted
         return made
@@ -75,7 +75,7 @@ class PairMaking:
         pool = await self.pools.open(project.id)
         texts = await self._ready(pool)
         found = await self.executor.run(lambda: _new_pairs(pool, texts, count))
-        items, embeddings_nD = await self._pairs(project.id, found)
+        items, embeddings_nD = await self._pairs(project, found)
         return [
             ItemToAnnotate(made, -1, "", alternatives=(a.text, b.text), embedding=tuple(map(float, vector)))
             for (made, a, b), vector in zip(items, embeddings_nD, strict=True)
@@ -115,9 +115,9 @@ class PairMaking:
         }
         return [by_wording[wording] for wording in sorted(by_wording)]
 
-    async def _pairs(self, project: ProjectId, pairs: Sequence[Pair]) -> tuple[list[MadePair], npt.NDArray[np.float16]]:
+    async def _pairs(self, project: Project, pairs: Sequence[Pair]) -> tuple[list[MadePair], npt.NDArray[np.float16]]:
         """Return pairs by the rows of their texts, and their embeddings; those of deleted texts are left out."""
-        stored = {item.row: item for item in await self.pools.items(project, sorted({r for p in pairs for r in p}))}
+        stored = {item.row: item for item in await self.pools.items(project.id, sorted({r for p in pairs for r in p}))}
         both = [(stored[one], stored[other]) for one, other in pairs if one in stored and other in stored]
         if not both:
             return [], np.zeros((0, 0), np.float16)

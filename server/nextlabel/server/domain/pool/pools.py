@@ -21,9 +21,11 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.system.shared_reads import SharedReads
 from nextlabel.server.values.errors import NotFound
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId, ProjectId, embeddings_of
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 from nextlabel.server.values.pool import ReferenceItem, Split
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.projects.re_embedding import ReEmbeddingState
 
 
 @dataclass(slots=True)
@@ -206,7 +208,8 @@ class Pools:
             await self._store.write(work)
             if known:
                 pool.forget(known)
-                await self._executor.run(lambda: self.arrays.delete(project, known))
+                for made in await self._store.read(lambda tx: _made(tx, project)):
+                    await self._executor.run(lambda of=made: self.arrays.delete(of, known))  # type: ignore[misc]
         return unknown
 
     async def items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
@@ -239,18 +242,21 @@ class Pools:
             raise NotFound("item", item_id)
         return found[0]
 
-    async def embeddings(self, project: ProjectId, rows: Sequence[int]) -> npt.NDArray[np.float16]:
-        """Return embeddings in the order of ``rows``; NotFound when one has none yet."""
-        await self.open(project)
-        return await self._executor.run(lambda: self.arrays.embeddings(project, rows))
+    async def embeddings(self, project: Project, rows: Sequence[int]) -> npt.NDArray[np.float16]:
+        """Return embeddings in the order of ``rows``; NotFound when one has none yet.
 
-    async def to_annotate(self, project: ProjectId, rows: Sequence[int]) -> list[ItemToAnnotate]:
+        They are those of the project as the caller knows it, also when another model has taken over meanwhile.
+        """
+        await self.open(project.id)
+        return await self._executor.run(lambda: self.arrays.embeddings(project.embeddings, rows))
+
+    async def to_annotate(self, project: Project, rows: Sequence[int]) -> list[ItemToAnnotate]:
         """Return embedded items as annotators see them, in the order of ``rows``, deleted ones left out.
 
         Raises:
             NotFound: one has no embedding yet.
         """
-        stored = await self.items(project, rows)
+        stored = await self.items(project.id, rows)
         if not stored:
             return []
         embeddings = await self.embeddings(project, [item.row for item in stored])
@@ -270,23 +276,23 @@ class Pools:
             return tx.pool.committed_rows(project), embedded
 
         async with self._store.exclusive(f"ingest/{project}") as mine, self._store.exclusive(f"embed/{project}") as too:
-            (rows, embedded), (pool.last_deletion, items, deleted) = await self._store.read(
-                lambda tx: (committed(tx), references(tx))
+            of, (rows, embedded), (pool.last_deletion, items, deleted) = await self._store.read(
+                lambda tx: (tx.projects.by_id(project), committed(tx), references(tx))
             )
             pool.add_references(items)
             pool.forget(deleted)
             # Only who keeps all others from appending may tell a crash's orphan from somebody's append under way.
-            if mine and too:
-                await self._executor.run(lambda: self._recover(project, rows, embedded, deleted))
+            if mine and too and of is not None:
+                await self._executor.run(lambda: self._recover(of.embeddings, rows, embedded, deleted))
         await self._executor.run(lambda: self._load_keys(pool, rows))
         return pool
 
     def _recover(
-        self, project: ProjectId, rows: int, embedded: Sequence[tuple[int, int]], deleted: Sequence[int]
+        self, of: EmbeddingsId, rows: int, embedded: Sequence[tuple[int, int]], deleted: Sequence[int]
     ) -> None:
-        self.arrays.recover(project, rows, embedded)
+        self.arrays.recover(of, rows, embedded)
         if deleted:
-            self.arrays.delete(project, deleted)
+            self.arrays.delete(of, deleted)
 
     def _load_keys(self, pool: KnownPool, committed: int) -> None:
         self.arrays.refresh(pool.project)
@@ -295,6 +301,16 @@ class Pools:
             ids = [i for i, keep in zip(block.item_ids, mine, strict=True) if keep]
             pool.index.add(hash_texts(ids), block.content_hashes_n[mine], block.rows_n[mine])
         pool.index.next_row = committed
+
+
+def _made(tx: Transaction, project: ProjectId) -> list[EmbeddingsId]:
+    """Return all embeddings that there may be of a project: another model may be taking over, or just have."""
+    of, other = tx.projects.by_id(project), tx.projects.re_embedding(project)
+    current = of.embedding_version if of else 0
+    if other is None or other.state is ReEmbeddingState.TIDY:
+        return [embeddings_of(project, current)]
+    versions = range(max(current, other.version) + 1)
+    return [embeddings_of(project, version) for version in versions]
 
 
 def as_asked(item: StoredItem) -> ItemToAnnotate:

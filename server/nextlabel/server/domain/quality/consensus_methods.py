@@ -55,7 +55,7 @@ class ConsensusMethods:
         learner = None
         if by_row and max(by_row) < embedded:
             answered = sorted((a for given in by_row.values() for a in given), key=lambda a: a.id)
-            learner = await self._learners.of(project.id, len(project.classes), answered, list(gold))
+            learner = await self._learners.of(project, len(project.classes), answered, list(gold))
         table, rows = answer_table(by_row, gold, project.class_names)
         return await self._executor.run(lambda: _compared(table, rows, learner))
 

@@ -72,13 +72,13 @@ class Disagreements:
         gold = await self.gold(project)
         compared = await self.compared(project, annotator, guidelines_hash)
         rows = [c.annotation.row for c in compared if c.annotation.row in gold and not c.differs]
-        items = await self._pools.to_annotate(project.id, rows)
+        items = await self._pools.to_annotate(project, rows)
         return [(item, Label(gold[item.row].label)) for item in items]
 
     async def shown(self, project: Project, mistakes: Collection[Compared], most: int) -> Sequence[Disagreement]:
         """Return up to ``most`` of the mistakes with their items."""
         chosen = {c.annotation.row: c for c in _spread(mistakes, most)}
-        items = await self._pools.to_annotate(project.id, list(chosen))
+        items = await self._pools.to_annotate(project, list(chosen))
         return [
             Disagreement(item, one.given, one.trusted, one.annotation.answer.rationale, one.critiques)
             for item in items

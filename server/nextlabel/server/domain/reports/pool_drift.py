@@ -161,7 +161,10 @@ class PoolDrift:
             return None
         draw = np.random.default_rng([span.first, span.stop])
         after, before = draw.permutation(new)[:pairs], draw.permutation(earlier)[: pairs + PAIRS]
-        embeddings = await self.pools.embeddings(project, np.concatenate([after, before]).tolist())
+        of = await self.store.read(lambda tx: tx.projects.by_id(project))
+        if of is None:
+            return None
+        embeddings = await self.pools.embeddings(of, np.concatenate([after, before]).tolist())
         of_new, of_earlier, further = np.split(embeddings, [pairs, 2 * pairs])
         evidence = await self.executor.run(lambda: drift_evidence(of_earlier, of_new, further))
         return Arrival(number, span.last, span.first, len(new), len(earlier), evidence)

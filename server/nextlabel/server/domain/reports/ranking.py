@@ -117,7 +117,7 @@ class Rankings:
         if not isinstance(model, PreferenceModel) or not embedded.any():
             return _Known()
         ready = [item for item, there in zip(items, embedded.tolist(), strict=True) if there and item.pair is not None]
-        embeddings_nD = (await self._pools.embeddings(project.id, [item.row for item in ready])).astype(np.float64)
+        embeddings_nD = (await self._pools.embeddings(project, [item.row for item in ready])).astype(np.float64)
         embeddings_TD = np.zeros((len(places), len(model.coef_D)))
         pairs = [item.pair for item in ready if item.pair is not None]
         for side, texts in enumerate(([p.a for p in pairs], [p.b for p in pairs])):

@@ -113,7 +113,7 @@ class Reports:
             reserved = sum((r.remaining for r in tx.budgets.open_reservations(project.id)), start=Cost())
             spent = tx.budgets.total(project.id, LedgerKind.SETTLE)
             active = tx.runs.list(project.id, states=NOT_ENDED)
-            return tx.models.latest(project.id), active, spent, reserved
+            return tx.models.latest(project.embeddings), active, spent, reserved
 
         latest, active, spent, reserved = await self._store.read(work)
         gold = await self._gold(project)

@@ -111,7 +111,7 @@ class BatchAnnotation:
         Raises:
             BudgetExhausted, AnnotatorStopped: after everything that was answered is kept.
         """
-        found = await self.pools.to_annotate(project.id, rows)
+        found = await self.pools.to_annotate(project, rows)
         items = [replace(item, earlier=earlier.get(item.row)) for item in found] if earlier else found
         task = replace(await self.store.read(lambda tx: self.projects.task(tx, project)), asking=asking)
         progress = _Progress(total=len(items) * texts_an_item(run.spec.annotator))

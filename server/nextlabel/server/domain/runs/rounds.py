@@ -109,7 +109,7 @@ class Rounds:
 
     async def has_model(self, project: Project) -> bool:
         """Whether anything was trained yet."""
-        return await self.store.read(lambda tx: tx.models.latest(project.id)) is not None
+        return await self.store.read(lambda tx: tx.models.latest(project.embeddings)) is not None
 
     async def labeled(self, project: Project) -> Labeled:
         """Return what is known now."""

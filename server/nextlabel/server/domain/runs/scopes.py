@@ -103,7 +103,7 @@ def listed_rows(project: Project, listed: Mapping[str, int]) -> Rows:
 
 def check_scope(tx: Transaction, project: Project, spec: RunSpec) -> None:
     """Raise FailedPrecondition where a scope asks for what a learner says and there is no model."""
-    if spec.items.below and tx.models.latest(project.id) is None:
+    if spec.items.below and tx.models.latest(project.embeddings) is None:
         raise FailedPrecondition(
             f"project {project.name} has no model yet, so that no item is below a confidence; label some items and "
             "train, or start a run without a scope",

@@ -85,7 +85,7 @@ class AdvisedSelection:
         shortlist: Selection,
         context: SelectionContext,
     ) -> _Advice:
-        items = await self._pools.to_annotate(project.id, shortlist.rows_k.tolist())
+        items = await self._pools.to_annotate(project, shortlist.rows_k.tolist())
         advisor = await self._advisors.open(project, asked, request.strategy.line, request.run)
         try:
             if request.strategy.name == CHOOSING:

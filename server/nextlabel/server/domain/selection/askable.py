@@ -13,7 +13,7 @@ from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.pool.pools import KnownPool
 from nextlabel.server.ports.pool_store import PoolStore, Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId, project_of
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.strategies import Block
@@ -55,10 +55,10 @@ class AskableRows:
     """
 
     def __init__(
-        self, arrays: PoolStore, project: ProjectId, excluded: Rows, pool_rows: int, within: Rows | None = None
+        self, arrays: PoolStore, embeddings: EmbeddingsId, excluded: Rows, pool_rows: int, within: Rows | None = None
     ) -> None:
         self._arrays = arrays
-        self._project = project
+        self._embeddings = embeddings
         self._excluded = excluded
         self._usable = UsableRows.of(excluded, pool_rows, within)
         self.pool_rows = pool_rows
@@ -66,16 +66,18 @@ class AskableRows:
 
     def within(self, rows: Rows) -> AskableRows:
         """Return those of them that are among ``rows``."""
-        return AskableRows(self._arrays, self._project, self._excluded, self.pool_rows, rows)
+        return AskableRows(self._arrays, self._embeddings, self._excluded, self.pool_rows, rows)
 
     def __len__(self) -> int:
         if self._length is None:
-            self._length = sum(int(self._usable(b.rows_n).sum()) for b in self._arrays.scan_embeddings(self._project))
+            self._length = sum(
+                int(self._usable(b.rows_n).sum()) for b in self._arrays.scan_embeddings(self._embeddings)
+            )
         return self._length
 
     def blocks(self) -> Iterator[Block]:
         """Yield all candidates, in the same order at every pass."""
-        for block in self._arrays.scan_embeddings(self._project):
+        for block in self._arrays.scan_embeddings(self._embeddings):
             usable = self._usable(block.rows_n)
             if usable.all():
                 yield Block(block.rows_n, block.embeddings_nD)
@@ -88,15 +90,15 @@ class AskableRows:
 
     def take(self, rows: Rows) -> npt.NDArray[np.float16]:
         """Return embeddings in the order of ``rows``."""
-        return self._arrays.embeddings(self._project, rows.tolist())
+        return self._arrays.embeddings(self._embeddings, rows.tolist())
 
     def item_ids(self, rows: Rows) -> Sequence[str]:
         """Return item ids in the order of ``rows``."""
-        return [item.item_id for item in self._arrays.items(self._project, rows.tolist())]
+        return [item.item_id for item in self._arrays.items(project_of(self._embeddings), rows.tolist())]
 
     def ids_by_row(self, rows: Rows) -> Mapping[int, str]:
         """Return the item ids of rows; those that were deleted meanwhile are left out."""
-        return {item.row: item.item_id for item in self._arrays.items(self._project, rows.tolist())}
+        return {item.row: item.item_id for item in self._arrays.items(project_of(self._embeddings), rows.tolist())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Askable:
     arrays: PoolStore
     standings: Standings
     limits: Limits
-    rows: Callable[[PoolStore, ProjectId, Rows, int], AskableRows] = AskableRows
+    rows: Callable[[PoolStore, EmbeddingsId, Rows, int], AskableRows] = AskableRows
 
     async def in_turn(
         self, project: Project, pool: KnownPool, asking: Asking, *, candidates: bool = False
@@ -158,4 +160,4 @@ class Askable:
 
     def _rows(self, project: Project, pool: KnownPool, excluded: Iterable[int]) -> AskableRows:
         rows = np.union1d(pool.unusable_rows(), np.fromiter(excluded, np.int64))
-        return self.rows(self.arrays, project.id, rows, pool.index.next_row)
+        return self.rows(self.arrays, project.embeddings, rows, pool.index.next_row)

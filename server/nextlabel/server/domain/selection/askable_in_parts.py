@@ -13,7 +13,7 @@ from nextlabel.server.domain.selection.askable import AskableRows, UsableRows
 from nextlabel.server.ports.cluster import Cluster
 from nextlabel.server.ports.fragments import FragmentedStore, Fragments, StoredEmbeddings
 from nextlabel.server.ports.pool_store import PoolStore, Rows
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId
 from nextlabel.strategies import Block, Pool, PoolError
 from nextlabel.strategies.passes.tiles import TILE_ROWS
 
@@ -119,14 +119,14 @@ class AskableInParts(AskableRows):
     def __init__(
         self,
         arrays: PoolStore,
-        project: ProjectId,
+        embeddings: EmbeddingsId,
         excluded: Rows,
         pool_rows: int,
         within: Rows | None = None,
         *,
         source: PartSource,
     ) -> None:
-        super().__init__(arrays, project, excluded, pool_rows, within)
+        super().__init__(arrays, embeddings, excluded, pool_rows, within)
         self._given_within = within
         self._source = source
         self._cut: Cut | None = None
@@ -134,24 +134,24 @@ class AskableInParts(AskableRows):
     @override
     def __len__(self) -> int:
         if self._length is None:
-            with self._source.store.fragments(self._project) as stored:
+            with self._source.store.fragments(self._embeddings) as stored:
                 self._length = 0 if stored is None else self._parts(stored).length
         return self._length
 
     @override
     def within(self, rows: Rows) -> AskableRows:
-        return AskableInParts(self._arrays, self._project, self._excluded, self.pool_rows, rows, source=self._source)
+        return AskableInParts(self._arrays, self._embeddings, self._excluded, self.pool_rows, rows, source=self._source)
 
     def without(self, rows: Rows) -> AskableInParts:
         """Return the rows that are left when some more are excluded."""
         excluded = np.union1d(self._excluded, rows)
         return AskableInParts(
-            self._arrays, self._project, excluded, self.pool_rows, self._given_within, source=self._source
+            self._arrays, self._embeddings, excluded, self.pool_rows, self._given_within, source=self._source
         )
 
     def row_numbers(self) -> Iterator[Rows]:
         """Yield all rows in the stored order, without reading embeddings."""
-        with self._source.store.fragments(self._project) as stored:
+        with self._source.store.fragments(self._embeddings) as stored:
             position = 0
             if stored is not None:
                 for size in stored.sizes:
@@ -161,7 +161,7 @@ class AskableInParts(AskableRows):
 
     def map_parts(self, work: Callable[[Pool], Result]) -> Iterator[Result]:
         """Yield ``work`` of every part in order, computed by the cluster."""
-        with self._source.store.fragments(self._project) as stored:
+        with self._source.store.fragments(self._embeddings) as stored:
             if stored is not None:
                 found = self._parts(stored)
                 on_part = OnPart(found.embeddings, self._usable, work)

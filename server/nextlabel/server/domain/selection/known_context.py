@@ -15,7 +15,7 @@ from nextlabel.server.domain.selection.context import believing, selection_conte
 from nextlabel.server.ports.difficulties import DifficultySource
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId, ProjectId, project_of
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.strategies import Annotations, Difficulties, LabeledSet, NearestLabeled, Need, SelectionContext, Strategy
 
@@ -29,7 +29,7 @@ class KnownContexts:
     learning: Learning
     executor: Executor
     difficulties: DifficultySource
-    _nearest: defaultdict[ProjectId, NearestLabeled] = field(
+    _nearest: defaultdict[EmbeddingsId, NearestLabeled] = field(
         init=False, default_factory=lambda: defaultdict(NearestLabeled)
     )
 
@@ -47,7 +47,7 @@ class KnownContexts:
         if not learns(project):
             answered = await self._answered(project) if strategy.needs else None
             return SelectionContext(labeled=answered, seed=seed, difficulties=difficulties), 0
-        latest = await self.store.read(lambda tx: tx.models.latest(project.id))
+        latest = await self.store.read(lambda tx: tx.models.latest(project.embeddings))
         learner = task_learner(project)
         labeled = await self.learning.labeled(project)
         annotations = await self._annotations(project) if Need.ANNOTATOR_LABELS in strategy.needs else None
@@ -55,20 +55,21 @@ class KnownContexts:
         if latest is not None and len(labeled.rows_N):
             current, model = await self.learning.model(project)
             version = current.version
-        nearest = self._nearest[project.id]
+        nearest = self._nearest[project.embeddings]
         context = await self.executor.run(
             lambda: selection_context(
                 strategy, learner, model, labeled.training, seed, annotations=annotations, nearest=nearest
             )
         )
         if rows := sorted({*asked}.difference(labeled.rows_N.tolist())):
-            asked_BD = (await self.learning.pools.embeddings(project.id, rows)).astype(np.float32)
+            asked_BD = (await self.learning.pools.embeddings(project, rows)).astype(np.float32)
             context = await self.executor.run(lambda: believing(context, asked_BD))
         return context, version
 
     def forget(self, project: ProjectId) -> None:
         """Drop what is kept in memory of a deleted project."""
-        self._nearest.pop(project, None)
+        for of in [of for of in self._nearest if project_of(of) == project]:
+            del self._nearest[of]
 
     async def _answered(self, project: Project) -> LabeledSet:
         """Return what is answered, all of one class: strategies of coverage look elsewhere."""
@@ -78,7 +79,7 @@ class KnownContexts:
         # What was deleted has lost its embedding.
         rows = rows[~np.isin(rows, (await self.learning.pools.open(project.id)).unusable_rows())]
         rows = rows[await self.learning.samples.embedded(project.id, rows)]
-        embeddings_LD = await self.learning.pools.embeddings(project.id, rows.tolist())
+        embeddings_LD = await self.learning.pools.embeddings(project, rows.tolist())
         return LabeledSet(embeddings_LD.astype(np.float32), np.zeros(len(rows), np.int64))
 
     async def check(self, project: Project, strategy: Strategy) -> None:
@@ -96,7 +97,7 @@ class KnownContexts:
         values = await self.difficulties.of(project, strategy.params)
         rows = np.array(sorted(values), np.int64)
         rows = rows[await self.learning.samples.embedded(project.id, rows)]
-        embeddings_LD = await self.learning.pools.embeddings(project.id, rows.tolist())
+        embeddings_LD = await self.learning.pools.embeddings(project, rows.tolist())
         return Difficulties(
             embeddings_LD.astype(np.float32), np.array([values[row] for row in rows.tolist()], np.float64)
         )

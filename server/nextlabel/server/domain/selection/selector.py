@@ -188,7 +188,7 @@ class Selector:
         self, project: Project, pool: KnownPool, strategy: Strategy, query: Query, ahead: ProposedBatch
     ) -> bool:
         """Whether what was chosen is what the query asks for, by the newest model, and may be asked now."""
-        latest = await self.store.read(lambda tx: tx.models.latest(project.id))
+        latest = await self.store.read(lambda tx: tx.models.latest(project.embeddings))
         if query.within is not None or query != ahead.query or latest is None or latest.version != ahead.model:
             return False
         first, *_ = await self._candidates(project, pool, strategy, query)

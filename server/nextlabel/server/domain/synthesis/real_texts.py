@@ -82,7 +82,7 @@ class RealTextSource:
                 reason="NO_SUCH_ITEMS",
             )
         rows = [item.row for item in own]
-        embeddings = await self.pools.embeddings(project.id, rows) if rows else None
+        embeddings = await self.pools.embeddings(project, rows) if rows else None
         dimension = project.embedding_dimension
         own_nD = np.zeros((0, dimension), np.float32) if embeddings is None else unit(embeddings)
         return Seeds(own, own_nD, of_boundary, rare)
@@ -92,7 +92,7 @@ class RealTextSource:
         pool = await self.pools.open(project.id)
         rows = sorted(row for row, item in pool.references.items() if item.split.has_answer)
         items = await self.pools.items(project.id, rows)
-        evaluating = await self.pools.embeddings(project.id, [item.row for item in items]) if items else None
+        evaluating = await self.pools.embeddings(project, [item.row for item in items]) if items else None
         return RealTexts(
             evaluating=[item.text for item in items],
             evaluating_RD=embeddings_MD[:0] if evaluating is None else unit(evaluating),
@@ -135,7 +135,7 @@ class RealTextSource:
 
         def doubted() -> list[int]:
             found: list[tuple[float, int]] = []
-            for block in self.pools.arrays.scan_embeddings(project.id):
+            for block in self.pools.arrays.scan_embeddings(project.embeddings):
                 embeddings_nD = block.embeddings_nD.astype(np.float32)
                 probabilities_nC = task_learner(project).predict(model, embeddings_nD, None).probabilities_nC
                 added = len(project.classes) - probabilities_nC.shape[1]
@@ -151,7 +151,7 @@ class RealTextSource:
     def _nearest(self, project: Project, embeddings_MD: Float32) -> Float32:
         """Stream the pool past the texts: the cosine of each with the item that is most like it."""
         best_M = np.full(len(embeddings_MD), -1, np.float32)
-        for block in self.pools.arrays.scan_embeddings(project.id):
+        for block in self.pools.arrays.scan_embeddings(project.embeddings):
             best_M = np.maximum(best_M, (unit(block.embeddings_nD) @ embeddings_MD.T).max(axis=0))
         return best_M
 

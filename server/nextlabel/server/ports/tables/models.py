@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId, ProjectId
 from nextlabel.server.values.models import ModelVersion
 
 
@@ -16,8 +16,12 @@ class ModelTable(Protocol):
         """Add the next version; versions of a project are unique."""
         ...
 
-    def latest(self, project: ProjectId) -> ModelVersion | None:
-        """Return the newest version."""
+    def latest(self, of: EmbeddingsId) -> ModelVersion | None:
+        """Return the newest version that was trained on these embeddings."""
+        ...
+
+    def last_version(self, project: ProjectId) -> int:
+        """Return the number of the newest version, whatever it was trained on; 0 for none."""
         ...
 
     def get(self, project: ProjectId, version: int) -> ModelVersion | None:

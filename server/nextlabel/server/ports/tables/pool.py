@@ -33,6 +33,10 @@ class PoolTable(Protocol):
         """Record that the segment's embeddings are durable."""
         ...
 
+    def embedded_up_to(self, project: ProjectId, row: int) -> None:
+        """Mark segments that begin below a row as embedded, and all others as waiting."""
+        ...
+
     def acknowledged(self, project: ProjectId, upload: str) -> int:
         """Return the last sequence acknowledged for an upload; 0 before the first."""
         ...

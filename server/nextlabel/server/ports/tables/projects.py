@@ -9,6 +9,7 @@ from typing import Protocol
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.projects.guidelines import GuidelinesVersion
 from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.projects.re_embedding import ReEmbedding
 
 _PAGE = 1_000
 
@@ -21,7 +22,23 @@ class ProjectTable(Protocol):
         ...
 
     def update(self, project: Project) -> None:
-        """Replace everything but id and name."""
+        """Replace everything but id, name and what `use_embeddings` replaces."""
+        ...
+
+    def use_embeddings(self, project: Project) -> None:
+        """Replace the embedding model, its dimension and the version of the embeddings, which `update` leaves."""
+        ...
+
+    def re_embedding(self, project: ProjectId) -> ReEmbedding | None:
+        """Return how far another model is with a project; None where none was ever asked."""
+        ...
+
+    def put_re_embedding(self, found: ReEmbedding) -> None:
+        """Store it in place of that of its project."""
+        ...
+
+    def re_embeddings(self) -> Sequence[ReEmbedding]:
+        """Return those of all projects."""
         ...
 
     def delete(self, project: ProjectId, at: datetime) -> None:

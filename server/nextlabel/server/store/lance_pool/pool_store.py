@@ -1,4 +1,4 @@
-"""Texts and embeddings of every project, in two Lance datasets each."""
+"""Texts of every project in a Lance dataset, and embeddings in one for each model that made some."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from nextlabel.server.store.lance_pool.table import LanceTable, Snapshot, scan
 from nextlabel.server.store.lance_pool.table_files import ObjectFiles
 from nextlabel.server.system.folders import remove_folder
 from nextlabel.server.values.errors import InvalidArgument, NotFound, Unavailable
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId, ProjectId, project_of, version_of
 
 _ITEM_COLUMNS = ["row", "item_id", "text", "metadata"]
 _KEY_COLUMNS = ["row", "item_id", "content_hash"]
@@ -81,7 +81,8 @@ class LancePoolStore(PoolStore):
         self._bucket = S3Pool.of(root) if urlsplit(root).scheme == SCHEME else None
         self._options = self._bucket.lance_options() if self._bucket else None
         self._later = None if self._directory else ThreadPoolExecutor(1, "pool sums")
-        self._open: dict[ProjectId, _Tables] = {}
+        self._items: dict[ProjectId, LanceTable] = {}
+        self._embeddings: dict[EmbeddingsId, LanceTable] = {}
         self._lock = threading.Lock()
         if self._directory:
             try:
@@ -112,8 +113,8 @@ class LancePoolStore(PoolStore):
             self._tables(project).items.append(rows_n, pa.Table.from_arrays(arrays, schema=_ITEMS))
 
     @override
-    def append_embeddings(self, project: ProjectId, rows_n: Rows, embeddings_nD: Float16Matrix) -> None:
-        table = self._tables(project).embeddings
+    def append_embeddings(self, of: EmbeddingsId, rows_n: Rows, embeddings_nD: Float16Matrix) -> None:
+        table = self._tables(of).embeddings
         dimension = embeddings_nD.shape[1]
         with table.reading() as snapshot:
             present = _dimension(snapshot) if snapshot else dimension
@@ -129,16 +130,20 @@ class LancePoolStore(PoolStore):
             table.append(rows_n, pa.Table.from_arrays([rows, vectors], schema=pa.schema(fields)))
 
     @override
-    def recover(self, project: ProjectId, committed_rows: int, embedded: Sequence[tuple[int, int]]) -> int:
-        self.refresh(project)
-        tables = self._tables(project)
-        orphans = tables.items.read(lambda s: s.runs.outside([(0, committed_rows)]) if s else _no_rows())
-        unembedded = tables.embeddings.read(lambda s: s.runs.outside(embedded) if s else _no_rows())
-        return tables.items.delete(orphans) + tables.embeddings.delete(unembedded)
+    def recover(self, of: EmbeddingsId, committed_rows: int, embedded: Sequence[tuple[int, int]]) -> int:
+        self.refresh(of)
+        items = self._tables(of).items
+        orphans = items.read(lambda s: s.runs.outside([(0, committed_rows)]) if s else _no_rows())
+        return items.delete(orphans) + self.keep_embeddings(of, embedded)
 
     @override
-    def refresh(self, project: ProjectId) -> None:
-        tables = self._tables(project)
+    def keep_embeddings(self, of: EmbeddingsId, rows: Sequence[tuple[int, int]]) -> int:
+        embeddings = self._tables(of).embeddings
+        return embeddings.delete(embeddings.read(lambda s: s.runs.outside(rows) if s else _no_rows()))
+
+    @override
+    def refresh(self, of: EmbeddingsId) -> None:
+        tables = self._tables(of)
         tables.items.refresh()
         tables.embeddings.refresh()
 
@@ -178,20 +183,20 @@ class LancePoolStore(PoolStore):
                 yield from _stored(batch)
 
     @override
-    def scan_embeddings(self, project: ProjectId, block_rows: int = 16_384) -> Iterator[EmbeddingBlock]:
-        with self._tables(project).embeddings.scanning() as snapshot:
+    def scan_embeddings(self, of: EmbeddingsId, block_rows: int = 16_384) -> Iterator[EmbeddingBlock]:
+        with self._tables(of).embeddings.scanning() as snapshot:
             if snapshot is not None:
-                for batch in self._scanner(project)(snapshot.dataset, ("row", "vector"), block_rows):
+                for batch in self._scanner(of)(snapshot.dataset, ("row", "vector"), block_rows):
                     yield EmbeddingBlock(batch.column("row").to_numpy(), matrix_of(batch.column("vector")))
 
-    def _scanner(self, project: ProjectId) -> Callable[[Any, Sequence[str], int], Iterator[pa.RecordBatch]]:
+    def _scanner(self, of: EmbeddingsId) -> Callable[[Any, Sequence[str], int], Iterator[pa.RecordBatch]]:
         if self._cache is None or self._directory:
             return scan
-        files = ObjectFiles(self._uri(project, "embeddings"), self._options)
-        return CachedTable(self._cache, _folder(project), files).scan
+        files = ObjectFiles(self._embeddings_uri(of), self._options)
+        return CachedTable(self._cache, _folder(project_of(of)), files).scan
 
     @override
-    def embeddings(self, project: ProjectId, rows: Sequence[int]) -> Float16Matrix:
+    def embeddings(self, of: EmbeddingsId, rows: Sequence[int]) -> Float16Matrix:
         wanted_n = np.asarray(rows, np.int64)
 
         def taken(snapshot: Snapshot | None) -> Float16Matrix:
@@ -202,7 +207,7 @@ class LancePoolStore(PoolStore):
                 raise NotFound("embedding", str(missing_n[0]), message=f"row {missing_n[0]} has no embedding yet")
             return matrix_of(snapshot.take(wanted_n, ["vector"]).column("vector").combine_chunks())
 
-        table = self._tables(project).embeddings
+        table = self._tables(of).embeddings
         try:
             return table.read(taken)
         except NotFound:
@@ -211,62 +216,90 @@ class LancePoolStore(PoolStore):
             return table.read(taken)
 
     @contextmanager
-    def fragments(self, project: ProjectId) -> Iterator[Fragments | None]:
+    def fragments(self, of: EmbeddingsId) -> Iterator[Fragments | None]:
         """See FragmentedStore.fragments."""
-        with self._tables(project).embeddings.reading() as snapshot:
-            yield fragments_of(self._uri(project, "embeddings"), snapshot) if snapshot else None
+        with self._tables(of).embeddings.reading() as snapshot:
+            yield fragments_of(self._embeddings_uri(of), snapshot) if snapshot else None
 
     @override
-    def embedded_rows(self, project: ProjectId) -> int:
-        with self._tables(project).embeddings.reading() as snapshot:
+    def embedded_rows(self, of: EmbeddingsId) -> int:
+        with self._tables(of).embeddings.reading() as snapshot:
             return snapshot.runs.length if snapshot else 0
 
     @override
-    def delete(self, project: ProjectId, rows: Iterable[int]) -> None:
+    def delete(self, of: EmbeddingsId, rows: Iterable[int]) -> None:
         rows_n = np.fromiter(rows, np.int64)
-        tables = self._tables(project)
+        tables = self._tables(of)
         tables.items.delete(rows_n)
         tables.embeddings.delete(rows_n)
 
     @override
-    def compact(self, project: ProjectId) -> None:
-        tables = self._tables(project)
+    def compact(self, of: EmbeddingsId) -> None:
+        tables = self._tables(of)
         tables.items.compact()
         tables.embeddings.compact()
 
     @override
-    def damaged_files(self, project: ProjectId) -> Sequence[str]:
-        tables = self._tables(project)
+    def damaged_files(self, of: EmbeddingsId) -> Sequence[str]:
+        tables = self._tables(of)
         items = [f"items.lance/data/{name}" for name in tables.items.damaged_files()]
-        return items + [f"embeddings.lance/data/{name}" for name in tables.embeddings.damaged_files()]
+        return items + [f"{_embeddings_name(of)}.lance/data/{name}" for name in tables.embeddings.damaged_files()]
+
+    @override
+    def drop_embeddings(self, of: EmbeddingsId) -> None:
+        with self._lock:
+            table = self._embeddings.pop(of, None)
+        if table:
+            table.settle()
+        if self._directory:
+            folder = self._directory / _folder(project_of(of))
+            remove_folder(folder / f"{_embeddings_name(of)}.lance")
+            if folder.is_dir():
+                sync_folder(folder)
+        else:
+            with store_errors():
+                lance.LanceDataset.drop(self._embeddings_uri(of), self._options, ignore_not_found=True)
 
     @override
     def drop(self, project: ProjectId) -> None:
         with self._lock:
-            tables = self._open.pop(project, None)
-        if tables:
-            tables.items.settle()
-            tables.embeddings.settle()
+            versions = {of for of in self._embeddings if project_of(of) == project}
+            open_tables = [self._embeddings.pop(of) for of in versions]
+            items = self._items.pop(project, None)
+        for table in [*open_tables, *([items] if items else [])]:
+            table.settle()
         if self._cache:
             self._cache.forget_all(_folder(project))
         if self._directory:
             remove_folder(self._directory / _folder(project))
             sync_folder(self._directory)
         else:
+            names = {"items", "embeddings", *map(_embeddings_name, versions)}
             with store_errors():
-                for name in ("items", "embeddings"):
+                for name in sorted(names | self._stored(project)):
                     lance.LanceDataset.drop(self._uri(project, name), self._options, ignore_not_found=True)
 
-    def _tables(self, project: ProjectId) -> _Tables:
+    def _stored(self, project: ProjectId) -> set[str]:
+        """Return the names of the tables that a bucket has of a project; other stores are not asked."""
+        folders = self._bucket.folders(_folder(project)) if self._bucket else []
+        return {folder.removesuffix(".lance") for folder in folders if folder.endswith(".lance")}
+
+    def _tables(self, of: EmbeddingsId) -> _Tables:
+        project = project_of(of)
         with self._lock:
-            if project not in self._open:
-                self._open[project] = _Tables(self._table(project, "items"), self._table(project, "embeddings"))
-            return self._open[project]
+            if project not in self._items:
+                self._items[project] = self._table(project, "items")
+            if of not in self._embeddings:
+                self._embeddings[of] = self._table(project, _embeddings_name(of))
+            return _Tables(self._items[project], self._embeddings[of])
 
     def _table(self, project: ProjectId, name: str) -> LanceTable:
         directory = self._directory / _folder(project) / f"{name}.lance" if self._directory else None
         uri = self._uri(project, name)
         return LanceTable(uri, directory, self._keep_versions, options=self._options, later=self._later)
+
+    def _embeddings_uri(self, of: EmbeddingsId) -> str:
+        return self._uri(project_of(of), _embeddings_name(of))
 
     def _uri(self, project: ProjectId, name: str) -> str:
         return f"{self._root}/{_folder(project)}/{name}.lance"
@@ -278,6 +311,11 @@ def _local(root: str) -> Path | None:
         return Path(root).resolve()
     parts = urlsplit(root)
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def _embeddings_name(of: EmbeddingsId) -> str:
+    version = version_of(of)
+    return f"embeddings-{version}" if version else "embeddings"
 
 
 def _folder(project: ProjectId) -> str:

@@ -58,6 +58,16 @@ class S3Pool:
             options["allow_http"] = str(self.endpoint.startswith("http://")).lower()
         return options
 
+    def folders(self, folder: str) -> list[str]:
+        """Return the names of the folders in a folder of the place."""
+        inside = "/".join(part for part in (self.prefix, folder) if part) + "/"
+        with self._errors():
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=inside, Delimiter="/"
+            )
+            found = [one["Prefix"] for page in pages for one in page.get("CommonPrefixes", ())]
+        return [name.removeprefix(inside).rstrip("/") for name in found]
+
     def check(self) -> None:
         """Put one new object twice on the condition that it is not there; the second time must fail.
 

@@ -49,6 +49,7 @@ projects = Table(
     column.text("score_range", server_default="{}"),
     column.real("gold_share", server_default="0"),
     column.text("consensus", server_default="majority"),
+    column.integer("embedding_version", server_default="0"),
 )
 
 deleted_projects = Table(
@@ -60,6 +61,18 @@ deleted_projects = Table(
     column.integer("deleted_at"),
     column.boolean("dropped"),
     Index("ix_deleted_projects_undropped", "seq", **_where(UNDROPPED)),
+)
+
+re_embeddings = Table(
+    "re_embeddings",
+    metadata,
+    column.project(primary_key=True),
+    column.integer("version"),
+    column.text("model"),
+    column.integer("dimension"),
+    column.integer("next_row"),
+    column.text("state"),
+    column.integer("changed_at"),
 )
 
 guidelines = Table(
@@ -257,6 +270,7 @@ models = Table(
     Column("macro_f1", Double),
     column.text("evaluation"),
     column.integer("created_at"),
+    column.integer("embedding_version", server_default="0"),
 )
 
 runs = Table(

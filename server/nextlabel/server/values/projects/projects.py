@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from nextlabel.server.values.annotation_type import AnnotationType
-from nextlabel.server.values.ids import JsonObject, ProjectId
+from nextlabel.server.values.ids import EmbeddingsId, JsonObject, ProjectId, embeddings_of
 from nextlabel.server.values.projects.score_range import ScoreRange
 
 
@@ -40,7 +40,8 @@ class Project:
     """A label space, its settings and the pool and learner behind them.
 
     ``gold_share`` of the places on people's leases go to gold items that nobody can tell from others. ``consensus``
-    names the way in which the answers about an item are joined.
+    names the way in which the answers about an item are joined. ``embedding_version`` counts how often another model
+    took over from the one that it began with.
     """
 
     id: ProjectId
@@ -61,6 +62,12 @@ class Project:
     score_range: ScoreRange = field(default_factory=ScoreRange)
     gold_share: float = 0.0
     consensus: str = MAJORITY
+    embedding_version: int = 0
+
+    @property
+    def embeddings(self) -> EmbeddingsId:
+        """The embeddings that its learner goes by: those of ``embedding_model``."""
+        return embeddings_of(self.id, self.embedding_version)
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ class LabeledItems:
         rows = rows[embedded]
         embeddings_ND = np.zeros((0, project.embedding_dimension), np.float32)
         if len(rows):
-            embeddings_ND = (await self.pools.embeddings(project.id, rows.tolist())).astype(np.float32)
+            embeddings_ND = (await self.pools.embeddings(project, rows.tolist())).astype(np.float32)
         consensus = [agreed[row] for row in rows.tolist()]
         training = learner.training(embeddings_ND, consensus, project)
         return Labeled(rows, embeddings_ND, consensus, training, waiting)

@@ -118,7 +118,7 @@ class Deliveries:
             raise InvalidArgument.field("accuracy", f"strictly between 0 and 1, got {accuracy:g}")
         async with self._finding:
             pool = await self.pools.open(project.id)
-            newest = await self.store.read(lambda tx: tx.models.latest(project.id))
+            newest = await self.store.read(lambda tx: tx.models.latest(project.embeddings))
             version = newest.version if newest else 0
             last = await self.labels.revision(project)
             gold = len(pool.gold)
@@ -138,7 +138,7 @@ class Deliveries:
 
         It is the newest model where no ``version`` is given.
         """
-        newest = await self.store.read(lambda tx: tx.models.latest(project.id))
+        newest = await self.store.read(lambda tx: tx.models.latest(project.embeddings))
         version = version or (newest.version if newest else 0)
         return await self._read(project, await self.pools.open(project.id), version)
 
@@ -179,7 +179,7 @@ class Deliveries:
         embedded = rows_n[await self.learning.samples.embedded(project.id, rows_n)].tolist()
         if not embedded:
             return {}
-        embeddings_nD = await self.pools.embeddings(project.id, embedded)
+        embeddings_nD = await self.pools.embeddings(project, embedded)
         try:
             _, _, answers = await self.learning.answers(project, embeddings_nD, version, embedded)
         except FailedPrecondition:

@@ -134,7 +134,7 @@ class AccuracyReports:
 
     async def answers(self, project: Project, version: int, rows: Sequence[int]) -> Sequence[Body]:
         """Return what a model says of rows; nothing where its file is damaged."""
-        embeddings = await self._pools.embeddings(project.id, rows)
+        embeddings = await self._pools.embeddings(project, rows)
         try:
             _, _, predicted = await self._learning.answers(project, embeddings.astype(np.float32), version, rows)
         except (NotFound, FailedPrecondition):

@@ -32,7 +32,7 @@ class PoolFeatures:
         said = await self.advice_on(project, *groups)
         found = []
         for rows, advised in zip(groups, said, strict=True):
-            embeddings_nD = await self.pools.embeddings(project.id, list(rows))
+            embeddings_nD = await self.pools.embeddings(project, list(rows))
             found.append(Features(_columns(project, advised), embeddings_nD.astype(np.float64)))
         return found
 

@@ -151,7 +151,7 @@ class PredictedAccuracy:
         said = await self.known.advice_on(project, drawn, sample)
         found = []
         for rows, advised in zip((drawn, sample), said, strict=True):
-            embeddings_nD = (await self.pools.embeddings(project.id, list(rows))).astype(np.float32)
+            embeddings_nD = (await self.pools.embeddings(project, list(rows))).astype(np.float32)
             try:
                 _, probabilities_nC, answers = await self.learning.answers(project, embeddings_nD, version, list(rows))
             except (NotFound, FailedPrecondition):

@@ -16,7 +16,8 @@ from nextlabel.server.learners.layout import Layout, lay_out
 from nextlabel.server.ports.derived import DerivedArrays, NothingDerived
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.system import Executor
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId, ProjectId, project_of
+from nextlabel.server.values.projects.projects import Project
 
 Place = tuple[float, float]
 
@@ -42,10 +43,10 @@ class PoolLayouts:
     pools: Pools
     executor: Executor
     derived: DerivedArrays = field(default_factory=NothingDerived)
-    _kept: LRUCache[ProjectId, _Laid] = field(init=False, default_factory=lambda: LRUCache(_KEPT_LAYOUTS))
+    _kept: LRUCache[EmbeddingsId, _Laid] = field(init=False, default_factory=lambda: LRUCache(_KEPT_LAYOUTS))
     _turn: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
-    async def places(self, project: ProjectId, anchors: Rows, rows: Sequence[int]) -> npt.NDArray[np.float32]:
+    async def places(self, project: Project, anchors: Rows, rows: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return places, (n, 2) in [-1, 1], of embedded rows in their order.
 
         They depend on the pool alone: the layout is made of ``anchors``, at least one of its embedded rows. The first
@@ -67,24 +68,25 @@ class PoolLayouts:
 
     def forget(self, project: ProjectId) -> None:
         """Drop what is kept of a deleted project."""
-        self._kept.pop(project, None)
+        for of in [of for of in self._kept if project_of(of) == project]:
+            del self._kept[of]
 
-    async def _laid(self, project: ProjectId, wanted: Rows) -> _Laid:
-        kept = self._kept.get(project)
+    async def _laid(self, project: Project, wanted: Rows) -> _Laid:
+        kept = self._kept.get(project.embeddings)
         if kept is None or not np.array_equal(kept.anchors, wanted):
             # Who stops waiting comes back, and then it is there.
             return await asyncio.shield(asyncio.create_task(self._lay_out(project, wanted)))
         return kept
 
-    async def _lay_out(self, project: ProjectId, wanted: Rows) -> _Laid:
+    async def _lay_out(self, project: Project, wanted: Rows) -> _Laid:
         async with self._turn:
             # Another caller may have waited for the same.
-            kept = self._kept.get(project)
+            kept = self._kept.get(project.embeddings)
             if kept is None or not np.array_equal(kept.anchors, wanted):
                 rows = wanted.tolist()
                 embeddings_ND = await self.pools.embeddings(project, rows)
-                layout = await self._layout(project, wanted, embeddings_ND)
-                kept = self._kept[project] = _Laid(wanted, layout, _by_row(rows, layout.places_N2))
+                layout = await self._layout(project.id, wanted, embeddings_ND)
+                kept = self._kept[project.embeddings] = _Laid(wanted, layout, _by_row(rows, layout.places_N2))
         return kept
 
     async def _layout(self, project: ProjectId, anchors: Rows, embeddings_ND: npt.NDArray[np.float16]) -> Layout:

@@ -164,7 +164,7 @@ class PoolMaps:
         usable, labeled = chosen.usable, chosen.labeled
         places_p2 = np.zeros((0, 2), np.float32)
         if rows:
-            places_p2 = await self.layouts.places(project.id, usable.anchors, rows)
+            places_p2 = await self.layouts.places(project, usable.anchors, rows)
         predicted = await self._predictions(project, [row for row in rows if row not in labeled])
         return PoolMap(
             points=[
@@ -199,13 +199,13 @@ class PoolMaps:
 
         Advice that came since the model was trained counts from the next version on.
         """
-        newest = await self.store.read(lambda tx: tx.models.latest(project.id))
+        newest = await self.store.read(lambda tx: tx.models.latest(project.embeddings))
         if newest is None:
             return _Predicted(0, {})
         kept = self._predicted.get(project.id)
         known = {} if kept is None or kept.version != newest.version else kept.answers
         if missing := [row for row in rows if row not in known]:
-            embeddings_nD = await self.pools.embeddings(project.id, missing)
+            embeddings_nD = await self.pools.embeddings(project, missing)
             try:
                 _, _, answers = await self.learning.answers(project, embeddings_nD, newest.version, missing)
             except FailedPrecondition:

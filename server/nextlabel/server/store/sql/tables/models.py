@@ -14,7 +14,7 @@ from nextlabel.server.store.sql import schema
 from nextlabel.server.store.sql.records import Row
 from nextlabel.server.store.sql.statements import UNLIMITED, Connection, Statement
 from nextlabel.server.values.errors import AlreadyExists
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import EmbeddingsId, ProjectId, project_of, version_of
 from nextlabel.server.values.models import ModelVersion
 
 _MODEL = Row(ModelVersion, schema.models)
@@ -22,7 +22,10 @@ _models = schema.models.c
 
 _OF_PROJECT = sa.select(*_MODEL.columns).where(_models.project == p("project"))
 _ADD = Statement(insert(schema.models).on_conflict_do_nothing())
-_LATEST = Statement(_OF_PROJECT.order_by(_models.version.desc()).limit(1))
+_LATEST = Statement(
+    _OF_PROJECT.where(_models.embedding_version == p("embeddings")).order_by(_models.version.desc()).limit(1)
+)
+_LAST = Statement(sa.select(sa.func.max(_models.version)).where(_models.project == p("project")))
 _GET = Statement(_OF_PROJECT.where(_models.version == p("version")))
 _LIST = Statement(_OF_PROJECT.where(_models.version > p("after")).order_by(_models.version).limit(p("limit")))
 
@@ -39,9 +42,14 @@ class SqlModels(ModelTable):
             raise AlreadyExists("model version", str(model.version))
 
     @override
-    def latest(self, project: ProjectId) -> ModelVersion | None:
-        found = self._sql.first(_LATEST, {"project": project})
+    def latest(self, of: EmbeddingsId) -> ModelVersion | None:
+        found = self._sql.first(_LATEST, {"project": project_of(of), "embeddings": version_of(of)})
         return _MODEL.load_first(found)
+
+    @override
+    def last_version(self, project: ProjectId) -> int:
+        found = self._sql.first(_LAST, {"project": project})
+        return (found[0] if found else 0) or 0
 
     @override
     def get(self, project: ProjectId, version: int) -> ModelVersion | None:

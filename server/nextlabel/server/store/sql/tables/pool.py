@@ -42,6 +42,9 @@ _MARK_EMBEDDED = Statement(
     .where(_segments.project == p("of"), _segments.first_row == p("first"))
     .values(embedded=sa.true())
 )
+_EMBEDDED_UP_TO = Statement(
+    sa.update(schema.segments).where(_segments.project == p("of")).values(embedded=_segments.first_row < p("stop"))
+)
 _ACKNOWLEDGED = Statement(
     sa.select(_uploads.sequence).where(_uploads.project == p("project"), _uploads.upload == p("upload"))
 )
@@ -112,6 +115,10 @@ class SqlPool(PoolTable):
     @override
     def mark_embedded(self, project: ProjectId, first_row: int) -> None:
         changed(self._sql.run(_MARK_EMBEDDED, {"of": project, "first": first_row}), "the segment")
+
+    @override
+    def embedded_up_to(self, project: ProjectId, row: int) -> None:
+        self._sql.run(_EMBEDDED_UP_TO, {"of": project, "stop": row})
 
     @override
     def acknowledged(self, project: ProjectId, upload: str) -> int:

@@ -20,10 +20,14 @@ from nextlabel.server.values.errors import AlreadyExists
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.projects.guidelines import GuidelinesVersion
 from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.projects.re_embedding import ReEmbedding
 
 _PROJECT = Row(Project, schema.projects)
 _GUIDELINES = Row(GuidelinesVersion, schema.guidelines)
+_RE_EMBEDDING = Row(ReEmbedding, schema.re_embeddings)
+_OF_EMBEDDINGS = ("embedding_model", "embedding_dimension", "embedding_version")
 _projects = schema.projects.c
+_re_embeddings = schema.re_embeddings.c
 _deleted = schema.deleted_projects.c
 _guidelines = schema.guidelines.c
 
@@ -31,8 +35,22 @@ _INSERT = Statement(insert(schema.projects).on_conflict_do_nothing(index_element
 _UPDATE = Statement(
     sa.update(schema.projects)
     .where(_projects.id == p("id"))
-    .values({c.name: p(c.name) for c in _PROJECT.columns if c.name not in ("id", "name")})
+    .values({c.name: p(c.name) for c in _PROJECT.columns if c.name not in ("id", "name", *_OF_EMBEDDINGS)})
 )
+_USE_EMBEDDINGS = Statement(
+    sa.update(schema.projects)
+    .where(_projects.id == p("id"))
+    .values({name: p(name) for name in (*_OF_EMBEDDINGS, "updated_at")})
+)
+_put = insert(schema.re_embeddings)
+_PUT_RE_EMBEDDING = Statement(
+    _put.on_conflict_do_update(
+        index_elements=["project"],
+        set_={c.name: _put.excluded[c.name] for c in _RE_EMBEDDING.columns if c.name != "project"},
+    )
+)
+_RE_EMBEDDINGS = Statement(sa.select(*_RE_EMBEDDING.columns).order_by(_re_embeddings.project))
+_RE_EMBEDDING_OF = Statement(sa.select(*_RE_EMBEDDING.columns).where(_re_embeddings.project == p("project")))
 _DELETE = Statement(sa.delete(schema.projects).where(_projects.id == p("id")))
 _KEEP_NAME = Statement(
     sa.insert(schema.deleted_projects).from_select(
@@ -77,8 +95,27 @@ class SqlProjects(ProjectTable):
     @override
     def update(self, project: Project) -> None:
         params = _PROJECT.bind(project)
-        del params["name"]
+        for name in ("name", *_OF_EMBEDDINGS):
+            del params[name]
         changed(self._sql.run(_UPDATE, params), "the project")
+
+    @override
+    def use_embeddings(self, project: Project) -> None:
+        bound = _PROJECT.bind(project)
+        params = {name: bound[name] for name in ("id", *_OF_EMBEDDINGS, "updated_at")}
+        changed(self._sql.run(_USE_EMBEDDINGS, params), "the project")
+
+    @override
+    def re_embedding(self, project: ProjectId) -> ReEmbedding | None:
+        return _RE_EMBEDDING.load_first(self._sql.first(_RE_EMBEDDING_OF, {"project": project}))
+
+    @override
+    def put_re_embedding(self, found: ReEmbedding) -> None:
+        self._sql.run(_PUT_RE_EMBEDDING, _RE_EMBEDDING.bind(found))
+
+    @override
+    def re_embeddings(self) -> Sequence[ReEmbedding]:
+        return [_RE_EMBEDDING.load(found) for found in self._sql.all(_RE_EMBEDDINGS, {})]
 
     @override
     def delete(self, project: ProjectId, at: datetime) -> None:
