@@ -191,6 +191,15 @@ async def test_an_annotation_is_added_once_and_never_changed(labeled: StateStore
     assert await labeled.read(lambda tx: tx.labeling.count_annotations(v.P, "run-2")) == 0
 
 
+async def test_of_annotations_that_are_the_same_in_one_call_the_first_is_added(labeled: StateStore) -> None:
+    odd = [replace(v.annotation(row), item_id=f'{row} "\\\u00e9,{{}}\n\U0001f600') for row in (30, 10, 30, 20)]
+    assert await labeled.write(lambda tx: list(tx.labeling.add_annotations(odd))) == [True, True, False, True]
+    kept = await labeled.read(lambda tx: tx.labeling.annotations(v.P))
+    assert [a.item_id for a in kept] == [odd[0].item_id, odd[1].item_id, odd[3].item_id]
+    asked = [20, 30, 20, 30]
+    assert [a.row for a in await labeled.read(lambda tx: tx.labeling.annotations(v.P, rows=asked))] == [30, 20]
+
+
 async def test_annotations_are_filtered_and_paged(labeled: StateStore) -> None:
     runs = ["", "r1", "r1", "r2"]
     rows_of_runs = zip((30, 20, 10, 40), runs, strict=True)
@@ -218,3 +227,14 @@ async def test_a_score_without_a_number_survives(store: StateStore) -> None:
     stored = await store.read(lambda tx: tx.labeling.picks("b1"))
     assert [str(p.score) for p in stored] == ["inf", "nan"]
     assert stored[0].audit is True
+
+
+async def test_rows_are_found_by_strings_of_any_characters(store: StateStore) -> None:
+    odd = ["", " ", "NULL", "{}", "a,b", '"', "\\", '\\"', "'", "%s", "\u00e9\n\U0001f600"]
+
+    def work(tx: Transaction) -> dict[str, str]:
+        tx.projects.insert(v.project())
+        tx.pool.put_replay_labels(v.P, "set", [(item, "label") for item in [*odd, "other"]])
+        return dict(tx.pool.replay_labels(v.P, "set", odd))
+
+    assert await store.write(work) == dict.fromkeys(odd, "label")

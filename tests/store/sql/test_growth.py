@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
 from typing_extensions import override
 
@@ -17,6 +18,7 @@ from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.store.sql.postgres import PostgresConnection
 from nextlabel.server.store.sql.sqlite import SqliteConnection, connect
 from nextlabel.server.store.sql.statements import Params, Record, Statement
+from nextlabel.server.store.sql.tables.labeling import annotations_where
 from nextlabel.server.store.sql.transaction import SqlTransaction
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.leases import LeaseState
@@ -127,6 +129,25 @@ def test_a_claim_on_postgres_passes_over_no_picks_that_were_taken_long_ago(postg
     assert reading.passed_over < 10
 
 
+def test_answers_of_rows_are_found_by_a_plan_of_when_there_were_few(postgres_url: str) -> None:
+    sql, _ = annotations_where(rows=True, annotator=True, run=False, limited=False).compiled(POSTGRES)
+    explain = SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {} ('p1', 0, '{{1,2,3}}', 'ann')")
+    with psycopg.connect(plain(postgres_url)) as db:
+        connection = PostgresConnection(db, writing=True)
+        tx = SqlTransaction(connection)
+        db.execute("TRUNCATE annotations")
+        db.execute("SET plan_cache_mode = force_generic_plan")
+        tx.projects.insert(v.project())
+        tx.labeling.add_annotations([v.annotation(row) for row in range(FEW)])
+        given = {"project": v.P, "after": 0, "rows": connection.array([1, 2, 3]), "annotator": "ann"}
+        db.execute(sql, given, prepare=True)
+        tx.labeling.add_annotations([v.annotation(row) for row in range(FEW, 4 * MANY)])
+        [(name,)] = db.execute("SELECT name FROM pg_prepared_statements WHERE statement ~ '^SELECT ann'").fetchall()
+        [(plans,)] = db.execute(explain.format(Identifier(name))).fetchall()
+        db.rollback()
+    assert plans[0]["Plan"]["Shared Hit Blocks"] < 20
+
+
 class Reading(PostgresConnection):
     """Counts the pages that queries read, from memory or from disk, and the rows that they read for nothing."""
 
@@ -139,8 +160,10 @@ class Reading(PostgresConnection):
     @override
     def all(self, statement: Statement, params: Params) -> list[Record]:
         sql, constants = statement.compiled(POSTGRES)
-        explained = self._explaining.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", {**constants, **params})
-        [(plans,)] = explained.fetchall()
+        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}"
+        # It does what it explains: undone, so that it is done once.
+        with self._explaining.transaction(force_rollback=True):
+            [(plans,)] = self._explaining.execute(explain, {**constants, **params}).fetchall()
         self.pages += plans[0]["Plan"]["Shared Hit Blocks"] + plans[0]["Plan"]["Shared Read Blocks"]
         self.passed_over += _removed(plans[0]["Plan"])
         return super().all(statement, params)

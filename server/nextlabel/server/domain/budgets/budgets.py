@@ -69,11 +69,19 @@ class Budgets:
         return budget
 
     def reserve(
-        self, tx: Transaction, project: ProjectId, run: str, worst: Cost, line: str, key: str = ""
+        self,
+        tx: Transaction,
+        project: ProjectId,
+        run: str,
+        worst: Cost,
+        line: str,
+        key: str = "",
+        standing: Sequence[Budget] | None = None,
     ) -> Reservation:
         """Set ``worst`` aside in the project's and the run's budgets.
 
         While a reservation of the same non-empty ``key`` is open, that one is returned and nothing is added.
+        ``standing`` is what :meth:`standing` has returned in this transaction, after which nothing was booked.
 
         Raises:
             BudgetExhausted: a limit would be passed; nothing was reserved.
@@ -81,7 +89,7 @@ class Budgets:
         tx.budgets.lock(project)
         if key and (present := tx.budgets.open_reservation(project, key)) is not None:
             return present
-        budgets = self._current(tx, project, run)
+        budgets = self._current(tx, project, run) if standing is None else standing
         for budget in budgets:
             _check_limit(budget, worst, line)
         for budget in budgets:
@@ -164,12 +172,12 @@ class Budgets:
 
     def affordable_labels(self, tx: Transaction, project: ProjectId, run: str) -> int | None:
         """Return how many more labels the budgets allow, None when nothing limits them."""
-        rooms = [
-            b.limit.labels - b.spent.labels - b.reserved.labels
-            for b in self._current(tx, project, run)
-            if b.limit.labels is not None
-        ]
-        return max(0, min(rooms)) if rooms else None
+        return labels_left(self._current(tx, project, run))
+
+    def standing(self, tx: Transaction, project: ProjectId, run: str) -> Sequence[Budget]:
+        """Return the budgets a spender is under, which nobody else changes until the transaction ends."""
+        tx.budgets.lock(project)
+        return self._current(tx, project, run)
 
     def exhausted(self, tx: Transaction, project: ProjectId, run: str) -> BudgetDimension | None:
         """Return a dimension of which nothing is left, if there is one."""
@@ -270,6 +278,12 @@ class Budgets:
             # Another process may have settled between the reading and the lock.
             return tx.budgets.reservation(reservation_id) or reservation
         return reservation
+
+
+def labels_left(budgets: Sequence[Budget]) -> int | None:
+    """Return how many more labels all of these budgets allow, None when nothing limits them."""
+    rooms = [b.limit.labels - b.spent.labels - b.reserved.labels for b in budgets if b.limit.labels is not None]
+    return max(0, min(rooms)) if rooms else None
 
 
 def _check_limit(budget: Budget, worst: Cost, line: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.budgets.budgets import Budgets, labels_left
+from nextlabel.server.domain.labeling.known_batches import KnownBatches
 from nextlabel.server.domain.labeling.slipped_gold import slipped_in
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
@@ -19,6 +20,7 @@ from nextlabel.server.values.labeling.answers import Answer, Outcome
 from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.labeling.leases import Lease, LeaseItem, LeaseState
 from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.money.budgets import Budget
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import ReferenceItem
 from nextlabel.server.values.projects.projects import Project
@@ -50,6 +52,7 @@ class Leases:
     new_id: Callable[[], str]
     budgets: Budgets
     limits: Limits
+    batches: KnownBatches = field(default_factory=KnownBatches)
 
     def lease(
         self,
@@ -83,14 +86,15 @@ class Leases:
             return None
         runs = {batch: self.paying_run(tx, batch) for batch in {p.batch for p in picks}}
         run = runs[picks[0].batch]
-        affordable = self.budgets.affordable_labels(tx, project.id, run)
+        standing = self.budgets.standing(tx, project.id, run)
+        affordable = labels_left(standing)
         lease_id = self.new_id()
         open_picks = [p for p in picks if runs[p.batch] == run][:affordable]
         keep = slipped_in(tx, project, annotator, open_picks, gold, lease_id)
         keep = keep[: deliverable(keep, project.id)]
         kept = {(p.batch, p.row) for p in keep}
         tx.labeling.free_slots([slot for p in picks if (slot := (p.batch, p.row)) not in kept])
-        return self._granted(tx, project, annotator, keep, run=run, ttl=ttl, lease_id=lease_id)
+        return self._granted(tx, project, annotator, keep, run=run, standing=standing, ttl=ttl, lease_id=lease_id)
 
     def lease_batch(
         self,
@@ -120,7 +124,7 @@ class Leases:
         # The annotator's lock before that of the budget, as everywhere: the other way round two calls could wait for
         # each other. Who leases such batches at the same time waits, and sees what is taken.
         tx.labeling.answering(project.id, annotator)
-        tx.budgets.lock(project.id)
+        standing = self.budgets.standing(tx, project.id, "")
         rows = [pick.row for pick in picks]
         barred = {*tx.labeling.leased_rows(project.id), *tx.pool.deleted_rows(project.id, rows)}
         given = tx.labeling.annotations(project.id, rows=rows)
@@ -131,10 +135,9 @@ class Leases:
         keep = [pick for pick in picks if pick.row not in barred][:count]
         if not keep:
             return None
-        affordable = self.budgets.affordable_labels(tx, project.id, "")
-        keep = keep[:affordable]
+        keep = keep[: labels_left(standing)]
         keep = keep[: deliverable(keep, project.id)]
-        leased = self._granted(tx, project, annotator, keep, run="", ttl=ttl, lease_id=self.new_id())
+        leased = self._granted(tx, project, annotator, keep, run="", standing=standing, ttl=ttl, lease_id=self.new_id())
         handed = {pick.row for pick in keep}
         tx.labeling.add_batch(batch, [pick for pick in picks if pick.audit or pick.row in handed])
         return leased
@@ -147,11 +150,13 @@ class Leases:
         keep: Sequence[Pick],
         *,
         run: str,
+        standing: Sequence[Budget],
         ttl: timedelta,
         lease_id: str,
     ) -> Leased:
         """Store a lease on picks whose places are taken, with its labels reserved."""
-        reservation = self.budgets.reserve(tx, project.id, run, Cost(labels=max(1, len(keep))), LABELS_LINE)
+        labels = Cost(labels=max(1, len(keep)))
+        reservation = self.budgets.reserve(tx, project.id, run, labels, LABELS_LINE, standing=standing)
         now = self.clock.now()
         lease = Lease(
             id=lease_id,
@@ -269,7 +274,7 @@ class Leases:
 
         What a run left open stays worth asking when it has ended, but its budget buys nothing any more.
         """
-        batch = tx.labeling.batch(batch_id)
+        batch = self.batches.get(tx, batch_id)
         run = tx.runs.get(batch.run) if batch and batch.run else None
         return run.id if run and not run.state.ended else ""
 

@@ -35,7 +35,9 @@ class Submission:
 
     def completed(self, project: Project) -> Submission:
         """Return the same with what the answer implies by the label space."""
-        return self if self.body is None else replace(self, body=completed(self.body, project))
+        if self.body is None or (body := completed(self.body, project)) is self.body:
+            return self
+        return replace(self, body=body)
 
     def beside(self, own: Answer | None) -> Submission:
         """Return the same with the annotator's ``own`` answer, which critiques alone leave as it is."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from nextlabel.server.domain.budgets.budgets import labels_left
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.leases import LABELS_LINE, Leases, new_annotation
 from nextlabel.server.domain.labeling.submission_checks import Submission, problem_of
@@ -39,6 +40,8 @@ class SubmitResult:
 
     def said_of(self, item_id: str) -> SubmitResult:
         """Return the same by the id under which the item was answered."""
+        if item_id == self.item_id:
+            return self
         return replace(self, item_id=item_id, message=self.message.replace(repr(self.item_id), repr(item_id)))
 
 
@@ -179,7 +182,7 @@ class Submissions:
         own = ""
         if not call.lease_pays:
             own, usable = self._reserve(tx, project, usable, results)
-        batches = {name: tx.labeling.batch(name) for name in {u.leased.batch for u in usable if u.leased}}
+        batches = {name: self.labeling.batches.get(tx, name) for name in {u.leased.batch for u in usable if u.leased}}
         new = tx.labeling.add_annotations([self._annotation(project, call, u, batches) for u in usable])
         taken = [u for u, is_new in zip(usable, new, strict=True) if is_new]
         paid = Cost(labels=sum(u.costs for u in taken))
@@ -220,7 +223,8 @@ class Submissions:
             return "", usable
         batch = next((u.leased.batch for u in paid if u.leased), "")
         run = self.labeling.paying_run(tx, batch) if batch else ""
-        affordable = self.labeling.budgets.affordable_labels(tx, project.id, run)
+        standing = self.labeling.budgets.standing(tx, project.id, run)
+        affordable = labels_left(standing)
         beyond = [] if affordable is None else paid[affordable:]
         for u in beyond:
             results[u.index] = SubmitResult(
@@ -230,7 +234,8 @@ class Submissions:
         wanted = Cost(labels=len(paid) - len(beyond))
         if not wanted.labels:
             return "", kept
-        return self.labeling.budgets.reserve(tx, project.id, run, wanted, LABELS_LINE).id, kept
+        reserved = self.labeling.budgets.reserve(tx, project.id, run, wanted, LABELS_LINE, standing=standing)
+        return reserved.id, kept
 
     def _move_slots(self, tx: Transaction, call: _Call, taken: Sequence[_Usable]) -> None:
         """Give back the places of what is passed on, and take those of answers that had none."""

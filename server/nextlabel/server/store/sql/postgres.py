@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -23,7 +24,7 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.store.sql.group_commit import Committer, TransactionLost, Work
 from nextlabel.server.store.sql.postgres_errors import translated
 from nextlabel.server.store.sql.project_groups import ProjectGroups
-from nextlabel.server.store.sql.statements import Connection, Params, Record, Statement
+from nextlabel.server.store.sql.statements import Connection, Params, Record, RowInsert, Statement
 from nextlabel.server.store.sql.tables.order import order_lock
 from nextlabel.server.store.sql.transaction import SqlTransaction
 from nextlabel.server.values.errors import Aborted, FailedPrecondition, Unavailable
@@ -190,6 +191,8 @@ class PostgresConnection(Connection):
     def __init__(self, db: psycopg.Connection[Record], *, writing: bool, locked: Sequence[str] = ()) -> None:
         self.writing = writing
         self._db = db
+        # One for all: making one takes as long as a small statement. What it found is fetched at once.
+        self._cursor = db.cursor()
         self._locked = set(locked)
 
     @override
@@ -198,12 +201,15 @@ class PostgresConnection(Connection):
 
     @override
     def run_many(self, statement: Statement, params: Sequence[Params]) -> None:
-        self._execute_many(statement, params, returning=False)
+        sql, constants = statement.compiled(_DIALECT)
+        self._cursor.executemany(sql, [{**constants, **given} for given in params])
 
     @override
-    def run_each(self, statement: Statement, params: Sequence[Params]) -> list[int]:
-        cursor = self._execute_many(statement, params, returning=True)
-        return [result.rowcount for result in cursor.results()] if params else []
+    def insert(self, rows: RowInsert, params: Sequence[Params]) -> list[bool]:
+        if not params:
+            return []
+        cursor = self._execute(rows.many, {"rows": json.dumps(params, ensure_ascii=False)})
+        return rows.new(params, cursor.fetchall()) if rows.unless else [True] * len(params)
 
     @override
     def all(self, statement: Statement, params: Params) -> list[Record]:
@@ -214,28 +220,22 @@ class PostgresConnection(Connection):
         return self._execute(statement, params).fetchone()
 
     @override
-    def array(self, values: Sequence[int] | Sequence[str]) -> list[int] | list[str]:
-        return list(values)  # type: ignore[return-value]  # a list of the same type
+    def array(self, values: Sequence[int] | Sequence[str]) -> str:
+        # As a literal: of a list the driver makes an array of the smallest type that fits, and PostgreSQL may read all
+        # rows of a project rather than convert it for an index. It takes the driver a fraction of the time, too.
+        return f"{{{','.join(_quoted(v) if isinstance(v, str) else str(v) for v in values)}}}"
 
     @override
     def lock(self, name: str) -> bool:
         if name in self._locked:
             return False
-        self._db.execute("SELECT pg_advisory_xact_lock(%s)", (_key(name),))
+        self._cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_key(name),))
         self._locked.add(name)
         return True
 
     def _execute(self, statement: Statement, params: Params) -> psycopg.Cursor[Record]:
         sql, constants = statement.compiled(_DIALECT)
-        return self._db.execute(sql, {**constants, **params})
-
-    def _execute_many(
-        self, statement: Statement, params: Sequence[Params], *, returning: bool
-    ) -> psycopg.Cursor[Record]:
-        sql, constants = statement.compiled(_DIALECT)
-        cursor = self._db.cursor()
-        cursor.executemany(sql, [{**constants, **given} for given in params], returning=returning)
-        return cursor
+        return self._cursor.execute(sql, {**constants, **params})
 
 
 class PostgresCommitter(Committer):
@@ -314,6 +314,11 @@ def _end(session: psycopg.Connection[Record]) -> None:
     # The server learns of a closed connection some time later; until then the locks would seem to be held.
     with suppress(psycopg.Error), session:
         session.execute("SELECT pg_advisory_unlock_all()")
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _key(name: str) -> int:

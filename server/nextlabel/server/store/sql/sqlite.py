@@ -21,7 +21,7 @@ from nextlabel.server.store.lockfile import DirectoryLock
 from nextlabel.server.store.name_locks import NameLocks, OwnNames
 from nextlabel.server.store.sql.group_commit import Committer, GroupCommitWriter, TransactionLost, Work
 from nextlabel.server.store.sql.sqlite_errors import translated
-from nextlabel.server.store.sql.statements import Connection, Params, Record, Statement
+from nextlabel.server.store.sql.statements import Connection, Params, Record, RowInsert, Statement
 from nextlabel.server.store.sql.transaction import SqlTransaction
 from nextlabel.server.values.errors import Unavailable
 from nextlabel.server.values.ids import ProjectId
@@ -121,8 +121,11 @@ class SqliteConnection(Connection):
         self._db.executemany(sql, [{**constants, **given} for given in params] if constants else params)
 
     @override
-    def run_each(self, statement: Statement, params: Sequence[Params]) -> list[int]:
-        return [self._execute(statement, given).rowcount for given in params]
+    def insert(self, rows: RowInsert, params: Sequence[Params]) -> list[bool]:
+        if rows.unless:
+            return [self._execute(rows.one, given).rowcount == 1 for given in params]
+        self.run_many(rows.one, params)
+        return [True] * len(params)
 
     @override
     def all(self, statement: Statement, params: Params) -> list[Record]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -40,6 +41,42 @@ class Statement:
         return found
 
 
+class RowInsert:
+    """Inserts any number of rows of strings, integers, truth values and None into a table.
+
+    With ``unless`` given, a row is left out where one with the same values of these columns is there. ``one`` has a
+    parameter per column. ``many`` has ``rows``, a JSON array of objects: PostgreSQL takes a statement of any number of
+    rows for little more than that of one.
+    """
+
+    def __init__(self, table: sa.Table, names: Sequence[str], unless: Sequence[str] = ()) -> None:
+        self.unless = unless
+        columns = [table.c[name] for name in names]
+        given = (
+            sa.func.json_to_recordset(sa.cast(sa.bindparam("rows"), sa.JSON))
+            .table_valued(*[sa.column(c.name, c.type) for c in columns])
+            .render_derived("given", with_types=True)
+        )
+        one = insert(table).values({name: sa.bindparam(name) for name in names})
+        many = insert(table).from_select(list(names), sa.select(*given.c))
+        if not unless:
+            self.one, self.many = Statement(one), Statement(many)
+            return
+        key = [table.c[name] for name in unless]
+        self.one = Statement(one.on_conflict_do_nothing(index_elements=key))
+        self.many = Statement(many.on_conflict_do_nothing(index_elements=key).returning(*key))
+
+    def new(self, params: Sequence[Params], inserted: Sequence[Record]) -> list[bool]:
+        """Say which rows were inserted, by what ``many`` returns. Of rows that are the same the first one is."""
+        left = set(inserted)
+        new = []
+        for given in params:
+            key = tuple(given[name] for name in self.unless)
+            new.append(key in left)
+            left.discard(key)
+        return new
+
+
 class Connection(Protocol):
     """What the tables need of a database inside one transaction.
 
@@ -57,8 +94,8 @@ class Connection(Protocol):
         """Execute a statement once per element of ``params``."""
         ...
 
-    def run_each(self, statement: Statement, params: Sequence[Params]) -> list[int]:
-        """Execute a statement once per element of ``params``; return how many rows each changed."""
+    def insert(self, rows: RowInsert, params: Sequence[Params]) -> list[bool]:
+        """Insert a row per element of ``params``, in their order; return which of them were not there before."""
         ...
 
     def all(self, statement: Statement, params: Params) -> list[Record]:

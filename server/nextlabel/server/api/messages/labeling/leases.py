@@ -90,7 +90,8 @@ def _check_lengths(message: pb.SubmittedAnnotation, field: str, limits: Limits) 
         *((f"critiques[{i}].text", one.text, limits.item_text_bytes) for i, one in enumerate(message.critiques)),
         *((f"critiques[{i}].critique", one.critique, limits.feedback_bytes) for i, one in enumerate(message.critiques)),
     ):
-        if (size := len(text.encode())) > longest:
+        # A character takes four bytes at most.
+        if 4 * len(text) > longest and (size := len(text.encode())) > longest:
             raise InvalidArgument.field(f"{field}.{name}", f"at most {longest} bytes of UTF-8, got {size}")
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as p
 
 from nextlabel.server.store.sql import schema
-from nextlabel.server.store.sql.statements import Statement, among
+from nextlabel.server.store.sql.statements import among
 from nextlabel.server.values.labeling.answers import Outcome
 from nextlabel.server.values.labeling.leases import LeaseState
 
@@ -19,8 +19,22 @@ _items = schema.lease_items.c
 _deleted = schema.deleted_rows.c
 
 
-def open_picks(overlap: int, passed_over: bool, columns: Sequence[sa.Column[Any]]) -> Statement:
-    """Return the query for ``:count`` open picks of ``:project`` for ``:annotator``, oldest first.
+def claim(overlap: int, passed_over: bool, columns: Sequence[sa.Column[Any]]) -> sa.Update:
+    """Return the statement that takes a place on ``:count`` open picks and returns them, as they were, in any order."""
+    pick = schema.picks.c
+    one: sa.ColumnClause[int] = sa.literal_column("1")
+    found = _open_picks(overlap, passed_over).cte("found")
+    as_it_was = [(c - one).label(c.name) if c is pick.slots_taken else c for c in columns]
+    return (
+        sa.update(schema.picks)
+        .where(pick.seq == found.c.seq)
+        .values(slots_taken=pick.slots_taken + one)
+        .returning(pick.seq, *as_it_was)
+    )
+
+
+def _open_picks(overlap: int, passed_over: bool) -> sa.Select[Any]:
+    """Return the query for the ``seq`` of ``:count`` open picks of ``:project`` for ``:annotator``, oldest first.
 
     With ``passed_over`` it leaves those of ``:runs`` to others.
 
@@ -31,12 +45,12 @@ def open_picks(overlap: int, passed_over: bool, columns: Sequence[sa.Column[Any]
     All else is asked of one pick at a time. PostgreSQL would make joins of the parts, and sort all open picks for the
     first few; it keeps a part apart that has an OFFSET.
     """
-    branches = [_branch(slots, overlap, passed_over, columns).subquery(f"taken_{slots}") for slots in range(overlap)]
+    branches = [_branch(slots, overlap, passed_over).subquery(f"taken_{slots}") for slots in range(overlap)]
     merged = sa.union_all(*[sa.select(b) for b in branches]).subquery("open_picks")
-    return Statement(sa.select(merged).order_by(merged.c.seq).limit(p("count")))
+    return sa.select(merged).order_by(merged.c.seq).limit(p("count"))
 
 
-def _branch(slots: int, overlap: int, passed_over: bool, columns: Sequence[sa.Column[Any]]) -> sa.Select[Any]:
+def _branch(slots: int, overlap: int, passed_over: bool) -> sa.Select[Any]:
     pick = schema.picks.c
     older = schema.picks.alias("older")
     leased: sa.Select[Any] = (
@@ -73,7 +87,7 @@ def _branch(slots: int, overlap: int, passed_over: bool, columns: Sequence[sa.Co
     # A range of one number, which the rows are ordered by: with an equality PostgreSQL may prefer the primary key,
     # where it reads every pick that was ever made before the first open one.
     query = (
-        sa.select(pick.seq, *columns)
+        sa.select(pick.seq, pick.slots_taken)
         .where(pick.project == p("project"), pick.slots_taken.between(taken, taken))
         .where(*(~part.offset(sa.literal_column("0")).exists() for part in (answered, leased, deleted, repeated)))
         .where(_places(schema.picks) < sa.literal_column(str(overlap)))

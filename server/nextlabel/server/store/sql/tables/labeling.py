@@ -9,7 +9,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam as p
-from sqlalchemy.dialects.postgresql import insert
 from typing_extensions import override
 
 from nextlabel.server.ports.tables.labeling import LabelingTable
@@ -17,8 +16,8 @@ from nextlabel.server.store.codec import to_micros
 from nextlabel.server.store.sql import schema
 from nextlabel.server.store.sql.records import Row
 from nextlabel.server.store.sql.results import changed
-from nextlabel.server.store.sql.statements import Connection, Statement, among
-from nextlabel.server.store.sql.tables.claims import open_picks
+from nextlabel.server.store.sql.statements import Connection, RowInsert, Statement, among
+from nextlabel.server.store.sql.tables.claims import claim
 from nextlabel.server.store.sql.tables.order import keep_order
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation
@@ -61,18 +60,13 @@ _OPEN_ROWS = Statement(
     .where(_picks.project == p("project"), _picks.slots_taken < p("overlap"))
     .order_by(_picks.row)
 )
-_TAKE_SLOTS_BY_SEQ = Statement(
-    sa.update(schema.picks)
-    .where(among(_picks.seq, "seqs"))
-    .values(slots_taken=_picks.slots_taken + sa.literal_column("1"))
-)
 _MOVE_SLOT = Statement(
     sa.update(schema.picks)
     .where(_picks.batch == p("of_batch"), _picks.row == p("of_row"))
     .values(slots_taken=_picks.slots_taken + p("change"))
 )
 _ADD_LEASE = Statement(sa.insert(schema.leases).values({c.name: p(c.name) for c in _LEASE.columns}))
-_ADD_ITEM = Statement(sa.insert(schema.lease_items))
+_ADD_ITEMS = RowInsert(schema.lease_items, ["project", "position", *[c.name for c in _ITEM.columns]])
 _LEASE_BY_ID = sa.select(*_LEASE.columns).where(_leases.id == p("id"))
 _ITEMS = Statement(sa.select(*_ITEM.columns).where(_items.lease == p("lease")).order_by(_items.position))
 _LEASED_TO = Statement(
@@ -104,10 +98,10 @@ _LEASED_ROWS = Statement(
     .order_by(_items.row)
 )
 _COUNT_ACTIVE = Statement(sa.select(sa.func.count()).select_from(schema.leases).where(_active, _of_project))
-_ADD_ANNOTATION = Statement(
-    insert(schema.annotations)
-    .values({c.name: p(c.name) for c in _ANNOTATION.columns if c.name != "id"})
-    .on_conflict_do_nothing(index_elements=["project", "row", "annotator", "batch", "corrects"])
+_ADD_ANNOTATIONS = RowInsert(
+    schema.annotations,
+    [c.name for c in _ANNOTATION.columns if c.name != "id"],
+    unless=["project", "row", "annotator", "batch", "corrects"],
 )
 _later = schema.annotations.alias("later")
 _corrected: sa.Select[Any] = (
@@ -126,7 +120,8 @@ _COUNT_LABELLED_OF_RUN = Statement(_labelled.where(_annotations.run == p("run"))
 
 
 @cache
-def _annotations_where(rows: bool, annotator: bool, run: bool, limited: bool) -> Statement:
+def annotations_where(rows: bool, annotator: bool, run: bool, limited: bool) -> Statement:
+    """Return the query for annotations of ``:project`` by the parameters that it says it has."""
     # Of some rows there are few annotations: the index over ids would read those of all rows to find them.
     number = _annotations.id + sa.literal_column("0") if rows else _annotations.id
     query = sa.select(*_ANNOTATION.columns).where(_annotations.project == p("project"), number > p("after"))
@@ -142,7 +137,7 @@ def _annotations_where(rows: bool, annotator: bool, run: bool, limited: bool) ->
 
 @cache
 def _open_picks(overlap: int, passed_over: bool) -> Statement:
-    return open_picks(overlap, passed_over, _PICK.columns)
+    return Statement(claim(overlap, passed_over, _PICK.columns))
 
 
 @cache
@@ -202,10 +197,7 @@ class SqlLabeling(LabelingTable):
         params = {"project": project, "annotator": annotator, "count": count}
         if passed_over:
             params["runs"] = self._sql.array(passed_over)
-        found = self._sql.all(statement, params)
-        if found:
-            self._sql.run(_TAKE_SLOTS_BY_SEQ, {"seqs": self._sql.array([r[0] for r in found])})
-        return [_PICK.load(r[1:]) for r in found]
+        return [_PICK.load(r[1:]) for r in sorted(self._sql.all(statement, params))]
 
     @override
     def free_slots(self, picks: Sequence[tuple[str, int]]) -> None:
@@ -228,7 +220,7 @@ class SqlLabeling(LabelingTable):
         params = [
             {"project": lease.project, "position": position, **_ITEM.bind(item)} for position, item in enumerate(items)
         ]
-        self._sql.run_many(_ADD_ITEM, params)
+        self._sql.insert(_ADD_ITEMS, params)
 
     @override
     def lease(self, lease: str) -> Lease | None:
@@ -269,7 +261,7 @@ class SqlLabeling(LabelingTable):
         params = [_ANNOTATION.bind(a) for a in annotations]
         for values in params:
             del values["id"]
-        return [rows == 1 for rows in self._sql.run_each(_ADD_ANNOTATION, params)]
+        return self._sql.insert(_ADD_ANNOTATIONS, params)
 
     @override
     def answering(self, project: ProjectId, annotator: str) -> None:
@@ -286,7 +278,7 @@ class SqlLabeling(LabelingTable):
         after_id: int = 0,
         limit: int | None = None,
     ) -> Sequence[Annotation]:
-        statement = _annotations_where(rows is not None, annotator is not None, run is not None, limit is not None)
+        statement = annotations_where(rows is not None, annotator is not None, run is not None, limit is not None)
         array = None if rows is None else self._sql.array(rows)
         params = _given(project=project, rows=array, annotator=annotator, run=run, after=after_id, limit=limit)
         return [_ANNOTATION.load(r) for r in self._sql.all(statement, params)]
