@@ -15,6 +15,7 @@ import time
 from multiprocessing.connection import Connection
 
 import grpc
+import psutil
 import uvloop
 
 METHOD = "/bare.Echo/Call"
@@ -63,11 +64,22 @@ async def _call(port: int, callers: int, seconds: float, channels: int) -> float
 
 def calls_a_second(callers: int, seconds: float, channels: int = 4) -> float:
     """Return how many empty calls a second so many concurrent callers make."""
+    return measured(callers, seconds, channels)[0]
+
+
+def measured(callers: int, seconds: float, channels: int = 4) -> tuple[float, float]:
+    """Return how many empty calls a second so many concurrent callers make, and ms of the server's CPU for each."""
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=_run_server, args=(theirs,), daemon=True)
     server.start()
     try:
-        return asyncio.run(_call(ours.recv(), callers, seconds, channels))
+        port = ours.recv()
+        process = psutil.Process(server.pid)
+        before = process.cpu_times()
+        rate = asyncio.run(_call(port, callers, seconds, channels))
+        after = process.cpu_times()
+        used = after.user + after.system - before.user - before.system
+        return rate, used / (rate * seconds) * 1_000
     finally:
         server.terminate()
         server.join()
@@ -78,7 +90,8 @@ def main() -> None:
     parser.add_argument("--callers", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
-    print(f"{calls_a_second(options.callers, options.seconds):.0f} empty calls/s")
+    rate, cpu_ms = measured(options.callers, options.seconds)
+    print(f"{rate:.0f} empty calls/s, {cpu_ms:.2f} ms of the server's CPU each")
 
 
 if __name__ == "__main__":

@@ -99,15 +99,15 @@ async def measure(options: argparse.Namespace, folder: Path) -> tuple[Load, Core
             addresses = [servers[i % len(servers)].address for i in range(options.channels)]
             clients = [await stack.enter_async_context(connect_async(address)) for address in addresses]
             await _prepare(clients[0], options)
-            processes = [server.pid for server in servers], [os.getpid()], _of_postgres(folder)
-            before = [_cpu(pids) for pids in processes]
+            processes = [server.pid for server in servers], [os.getpid()], processes_of_postgres(folder)
+            before = [cpu_of(pids) for pids in processes]
             began = time.monotonic()
             until = began + options.seconds
             names = [f"annotator-{i}" for i in range(options.annotators)]
             with _profiled(servers[0].pid, options):
                 await asyncio.gather(*(load.annotate(clients[i % len(clients)], n, until) for i, n in enumerate(names)))
             passed = time.monotonic() - began
-            used = [(_cpu(pids) - earlier) / passed for pids, earlier in zip(processes, before, strict=True)]
+            used = [(cpu_of(pids) - earlier) / passed for pids, earlier in zip(processes, before, strict=True)]
             load.violations += await _too_often(clients[0], options.overlap)
     return load, Cores(*used)
 
@@ -129,14 +129,14 @@ async def _too_often(client: AsyncClient, overlap: int) -> int:
     return sum(n > overlap for n in seen.values())
 
 
-def _of_postgres(folder: Path) -> list[int]:
+def processes_of_postgres(folder: Path) -> list[int]:
     """Return the processes of the PostgreSQL server that has its data in a folder, none without one."""
     found = list(folder.rglob("postmaster.pid"))
     main = [psutil.Process(int(path.read_text().split()[0])) for path in found]
     return [process.pid for parent in main for process in (parent, *parent.children(recursive=True))]
 
 
-def _cpu(pids: Sequence[int]) -> float:
+def cpu_of(pids: Sequence[int]) -> float:
     times = [psutil.Process(pid).cpu_times() for pid in pids]
     return float(sum(t.user + t.system for t in times))
 
