@@ -13,6 +13,7 @@ def test_quality_says_the_kind_and_interval_of_every_figure(cli: Cli, news: str)
     assert "gpt on the pool" in shown
     found = cli("quality", "accuracy", news, "--output", "json").json
     assert found["labels"][0]["anytime"] is True
+    assert "it takes a trained model and a holdout" in cli("quality", "accuracy", "new").err
 
 
 def test_quality_shows_each_part_of_the_data(cli: Cli, news: str) -> None:

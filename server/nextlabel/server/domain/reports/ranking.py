@@ -24,7 +24,7 @@ from nextlabel.server.values.labeling.answers import PREFERENCES, Preference
 from nextlabel.server.values.projects.projects import Project
 
 MOST_TEXTS = 2_000
-"""More would take minutes, as every text's interval depends on all others."""
+"""More would take minutes, and memory by their square, as every text's interval depends on all others."""
 
 _Z = 1.96
 

@@ -70,7 +70,10 @@ def accuracy(
         emit_many(found["slices"], _OF_SLICES, output)
     else:
         annotators = {f"{one['annotator']} on the pool": one["figures"] for one in found["annotators"]}
-        emit_many(_named({"model": found["model"], "labels": found["labels"], **annotators}), _COLUMNS, output)
+        rows = _named({"model": found["model"], "labels": found["labels"], **annotators})
+        emit_many(rows, _COLUMNS, output)
+        if not rows:
+            say("nothing tells yet: it takes a trained model and a holdout, gold items, or draws that people labeled")
 
 
 @app.command(
