@@ -212,7 +212,9 @@ class Pool(pool_grpc.PoolServiceServicer):
         return pool.PoolStatus(counts=counts, embedding_model="fake", dimension=3)
 
     async def GetPoolStatus(self, request: Any, context: Any) -> Any:
-        return pool.GetPoolStatusResponse(status=self._status(request.project))
+        status = self._status(request.project)
+        status.counts.awaiting_embedding = self.state.awaiting_embedding
+        return pool.GetPoolStatusResponse(status=status)
 
     async def WatchPool(self, request: Any, context: Any) -> Any:
         waiting = self._status(request.project)

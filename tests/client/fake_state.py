@@ -79,6 +79,7 @@ class State:
         self.metadata: list[dict[str, str]] = []
         self.unavailable: Counter[str] = Counter()
         self.refuse: dict[str, Any] = {}
+        self.awaiting_embedding = 0
         self.refuse_pages: dict[str, list[Any]] = {}
         self.acks_before_cut: list[int] = []
         self.acks_lost = 0

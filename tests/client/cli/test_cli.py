@@ -161,6 +161,12 @@ def test_answers_are_submitted_from_a_file(cli: Cli, news: str, client: Client, 
     assert "item z: no such item" in done.err
 
 
+@pytest.mark.parametrize(("waiting", "told"), [(0, "nothing is left to pick"), (3, "3 items wait for their")])
+def test_query_says_why_it_picked_nothing(cli: Cli, news: str, state: State, waiting: int, told: str) -> None:
+    state.awaiting_embedding = waiting
+    assert told in cli("query", news).err
+
+
 def test_query_shows_picks_and_leases(cli: Cli, news: str, client: Client) -> None:
     client.pool.add(news, [{"id": n, "text": f"text {n}"} for n in "abc"])
     picks = cli("query", news, "--count", "2", "--output", "json").json

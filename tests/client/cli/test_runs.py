@@ -134,6 +134,13 @@ def test_the_newest_run_is_meant_when_none_is_named(cli: Cli, news: str) -> None
     assert [r["run_id"] for r in cli("run", "list", news, "--output", "json").json] == ["run-2", "run-1"]
 
 
+@pytest.mark.parametrize("waiting", [0, 1_500])
+def test_a_watched_run_says_what_it_waits_for(cli: Cli, news: str, state: State, waiting: int) -> None:
+    state.awaiting_embedding = waiting
+    done = cli("run", "start", news, "--annotator", "human", "--watch")
+    assert ("begins when 1,500 items are embedded" in done.err) == bool(waiting), done.err
+
+
 def test_a_project_without_runs_says_so(cli: Cli, news: str) -> None:
     done = cli("run", "watch", news)
     assert (done.code, "has no runs" in done.err) == (1, True)

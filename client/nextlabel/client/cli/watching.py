@@ -171,6 +171,14 @@ def _stated(event: "RunEvent", what: str) -> str:
     return f"plan: {right} for {usd(plan.micro_usd)}; items by whom they are asked: {'; '.join(ways)}"
 
 
+def _embedded_first(client: "Client", project: str, run_id: str) -> str:
+    """What a run waits for that has not begun; "" for one that has."""
+    waiting = client.pool.status(project).counts.awaiting_embedding
+    if not waiting or client.runs.get(project, run_id).rounds:
+        return ""
+    return f"the run begins when {waiting:,} items are embedded; to see how many are: nextlabel pool status {project}"
+
+
 def watch_run(client: "Client", project: str, run_id: str, output: Output) -> int:
     """Show the rounds of a run on stderr until it ends, then the run on stdout; returns the exit code.
 
@@ -180,6 +188,8 @@ def watch_run(client: "Client", project: str, run_id: str, output: Output) -> in
 
     view = RunView()
     console = Console(stderr=True)
+    if told := _embedded_first(client, project, run_id):
+        say(told)
     try:
         if output is Output.JSONL:
             _follow(client, project, run_id, view, lambda event: emit_now(_told(event)))
