@@ -359,6 +359,8 @@ class Access(access_grpc.AccessServiceServicer):
         return access.ListTokensResponse(tokens=self.state.tokens.values())
 
     async def RevokeToken(self, request: Any, context: Any) -> Any:
+        if request.token_id not in self.state.tokens:
+            await abort(context, grpc.StatusCode.NOT_FOUND, "no such token", "NOT_FOUND")
         token = self.state.tokens[request.token_id]
         token.revoke_time.GetCurrentTime()
         return access.RevokeTokenResponse(token=token)

@@ -273,6 +273,8 @@ def test_a_proposal_is_shown_with_its_critique_its_changes_and_its_effect(cli: C
 def test_tokens_are_created_listed_and_revoked(cli: Cli) -> None:
     created = cli("token", "create", "ci", "--role", "producer", "--output", "json")
     assert created.json["secret"] == "nl_secret"
+    assert "tokens of this name have: t1" in cli("token", "revoke", "ci").err
+    assert "no such token" in cli("token", "revoke", "t2").err
     assert cli("token", "revoke", "t1").code == 0
     (listed,) = cli("token", "list", "--output", "json").json
     assert (listed["role"], listed["revoke_time"] is not None) == ("producer", True)

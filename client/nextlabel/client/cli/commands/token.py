@@ -57,12 +57,23 @@ def list_tokens(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None
         emit_many((plain(token) for token in client.access.list_tokens()), _COLUMNS, output)
 
 
-@app.command(epilog="Example: nextlabel token revoke 5f3a")
+@app.command(epilog="Example: nextlabel token revoke 5a38f2162a4a4605ac43526f131fc926")
 def revoke(
     ctx: typer.Context,
     token_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the token, not its secret.")],
 ) -> None:
     """Revoke a token at once."""
     with session(ctx).connect() as client:
-        client.access.revoke_token(token_id)
+        from nextlabel.client.errors import NextlabelError
+
+        try:
+            client.access.revoke_token(token_id)
+        except NextlabelError as error:
+            if error.reason != "NOT_FOUND":
+                raise
+            named = [token.token_id for token in client.access.list_tokens() if token.name == token_id]
+            if not named:
+                raise
+            told = f"no token has this id; tokens of this name have: {', '.join(named)}"
+            raise typer.BadParameter(told, param_hint="ID") from None
     say(f"revoked token {token_id}")
