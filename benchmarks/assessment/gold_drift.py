@@ -11,7 +11,7 @@ import numpy.typing as npt
 from benchmarks.assessment import drift_bounds
 from benchmarks.assessment.drift_bounds import Steady
 from benchmarks.assessment.report import markdown
-from nextlabel.server.assessment.gold_drift import RIGHT, WRONG, paired_evidence
+from nextlabel.server.assessment.gold_drift import NOT_ASKED, RIGHT, WRONG, paired_evidence
 from nextlabel.server.assessment.routing.steps import SURPRISE, chance_of_open
 
 ACCURACY = 0.9
@@ -94,11 +94,14 @@ def _row(habits: _Habits, earlier: int, sims: int, rng: np.random.Generator) -> 
 
 
 def _evidence(before_Ge: Bools, now_G: Bools, items: int) -> bool:
-    return _fallen(np.concatenate([before_Ge.T, now_G[None]])[:, :items])
+    return _fallen(np.concatenate([before_Ge.T, now_G[None]]), items)
 
 
-def _fallen(right_AN: Bools) -> bool:
+def _fallen(right_AN: Bools, items: int | None = None) -> bool:
+    """Whether there is an alarm after so many items of the newest asking, or all."""
     answers_AN = np.where(right_AN, RIGHT, WRONG).astype(np.int8)
+    if items is not None:
+        answers_AN[-1, items:] = NOT_ASKED
     found = paired_evidence(answers_AN, answers_AN[:0])
     return found is not None and found.fallen
 

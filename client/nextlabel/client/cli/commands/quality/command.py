@@ -106,7 +106,7 @@ def shares(
         emit_many(_shares(found), columns, output)
     if output is Output.TABLE and found["unanswered_draws"]:
         draws = f"{found['unanswered_draws']:,} random draws have no label by a person"
-        say(f"{draws}, which makes intervals wider: nextlabel label {project} --audit --annotator NAME")
+        say(f"{draws}, whose answers make intervals narrower: nextlabel label {project} --audit --annotator NAME")
     elif output is Output.TABLE and not found["draws"]:
         say(f"no person has labeled a random draw yet: nextlabel label {project} --audit --annotator NAME")
 
