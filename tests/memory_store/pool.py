@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -41,6 +42,14 @@ class MemoryPool(PoolTable):
     def segments(self, project: ProjectId, embedded: bool | None = None) -> Sequence[Segment]:
         found = [s for s in self._all.segments.values() if s.project == project and embedded in (None, s.embedded)]
         return sorted(found, key=lambda s: s.first_row)
+
+    @override
+    def awaiting(self) -> Mapping[ProjectId, int]:
+        found: Counter[ProjectId] = Counter()
+        for segment in self._all.segments.values():
+            if not segment.embedded:
+                found[segment.project] += segment.row_count
+        return found
 
     @override
     def mark_embedded(self, project: ProjectId, first_row: int) -> None:

@@ -32,11 +32,12 @@ async def service(tmp_path):
     await opened.close()
 
 
-async def filled(service, name, text, model="broken"):
+async def filled(service, name, *texts, model="broken"):
     parts = service.parts
     new = NewProject(name, [LabelClass("a"), LabelClass("b")], model, DIMENSION)
     project = await parts.base.store.write(lambda tx: parts.projects.projects.create(tx, new))
-    incoming = IncomingItems(["i"], [text], [""], [Split.POOL], [""], None)
+    ids, none = [f"i{n}" if n else "i" for n in range(len(texts))], [""] * len(texts)
+    incoming = IncomingItems(ids, list(texts), none, [Split.POOL] * len(texts), none, None)
     await (await parts.pool.ingest.add(project, "upload", 1, incoming))
     return project
 
@@ -94,6 +95,28 @@ async def test_items_are_embedded_when_they_come(service):
     embedding.cancel()
 
 
+async def test_a_few_texts_do_not_wait_for_all_of_a_large_pool(service, monkeypatch):
+    monkeypatch.setattr("nextlabel.server.domain.pool.embedding.CHUNK_ROWS", 1)
+    loop = asyncio.get_running_loop()
+    order: list[str] = []
+
+    class Notes(Embedder):
+        def embed(self, texts, *, urgent=False):
+            if not order:
+                asyncio.run_coroutine_threadsafe(filled(service, "b", "few"), loop).result(30)
+            order.extend(texts)
+            return super().embed(texts)
+
+    service.parts.pool.embedding.encoders = Encoders([Notes()])
+    large = await filled(service, "a", *(f"many {i}" for i in range(100)))
+    embedding = asyncio.create_task(service.parts.pool.embedding.run(pytest.fail, poll_s=3600))
+    async with asyncio.timeout(30):
+        await service.parts.pool.embedding.wait(large)
+    embedding.cancel()
+    assert order[-1] != "few"
+    assert len(order) == 101
+
+
 async def test_each_project_has_its_own_model(service):
     class Second(Embedder):
         name = "second"
@@ -103,7 +126,7 @@ async def test_each_project_has_its_own_model(service):
 
     parts = service.parts
     parts.pool.embedding.encoders = Encoders([Embedder(), Second()])
-    projects = [await filled(service, model, "text", model) for model in ("broken", "second")]
+    projects = [await filled(service, model, "text", model=model) for model in ("broken", "second")]
     embedding = asyncio.create_task(parts.pool.embedding.run(pytest.fail))
     async with asyncio.timeout(30):
         for factor, project in enumerate(projects, start=1):

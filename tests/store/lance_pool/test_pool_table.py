@@ -40,6 +40,7 @@ async def test_committed_rows_follow_the_segments(pooled: StateStore) -> None:
     pending = await pooled.read(lambda tx: tx.pool.segments(v.P, embedded=False))
     assert list(pending) == [segments[2]]
     assert (await pooled.read(lambda tx: tx.pool.segments(v.P)))[0] == replace(segments[0], embedded=True)
+    assert await pooled.read(lambda tx: tx.pool.awaiting()) == {v.P: 1, OTHER: 99}
     with pytest.raises(Aborted):
         await pooled.write(lambda tx: tx.pool.mark_embedded(v.P, 3))
     # Another model has embedded the first two.

@@ -11,8 +11,7 @@ from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.budgets.reconciliation import abandon_old_calls
 from nextlabel.server.domain.housekeeping.removal import Removal
 from nextlabel.server.domain.labeling.leases import Leases
-from nextlabel.server.domain.pool.embedding import all_projects
-from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.pool.pools import Pools, all_projects
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.values.ids import ProjectId

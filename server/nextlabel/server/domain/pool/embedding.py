@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,13 +29,19 @@ _log = structlog.get_logger(__name__)
 CHUNK_ROWS = 1_024
 """Rows that each process embeds between two reports of progress."""
 
+AT_ONCE = 4
+"""Projects that are embedded side by side: the vectors of a segment of each are in memory."""
+
 MOST_PROCESSES = 64
 """Processes that rows are read for at a time: their texts are in memory."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Embedding:
-    """One background task that embeds all projects' waiting segments, oldest first, and callers' texts before them.
+    """One background task that embeds all projects' waiting segments, and callers' texts before them.
+
+    Projects are embedded side by side, a chunk in turn, so that a few texts do not wait for all of a large pool: those
+    with the fewest waiting first, and of each the oldest segment.
 
     `background` and `callers` are threads of their own, so that nobody waits for a segment to end. `processes` says how
     many processes embed at present.
@@ -100,23 +108,33 @@ class Embedding:
     async def run(self, on_error: Callable[[BaseException], None], poll_s: float = 5.0) -> None:
         """Embed until cancelled; an error is reported and tried again at the next wake-up."""
         with self.signals.listening(UNEMBEDDED) as more:
-            while True:
-                try:
-                    while await self._embed_waiting(on_error):
-                        pass
-                except Exception as error:  # noqa: BLE001  (the work outlives a failing database)
-                    on_error(error)
-                await more.wait(poll_s)
-
-    async def _embed_waiting(self, on_error: Callable[[BaseException], None]) -> bool:
-        """Embed one waiting segment of each project; False when none was embedded."""
-        worked = False
-        for project in await self.store.read(all_projects):
+            hearing: asyncio.Task[None] | None = None
+            at_work: dict[asyncio.Task[bool], ProjectId] = {}
+            set_aside: set[ProjectId] = set()
             try:
-                worked |= await self._embed_next(project)
-            except Exception as error:  # noqa: BLE001  (one damaged pool must not stop the others' embedding)
-                on_error(error)
-        return worked
+                while True:
+                    try:
+                        for project in await self._next({*at_work.values()}, set_aside):
+                            at_work[asyncio.create_task(self._embed_next(project))] = project
+                    except Exception as error:  # noqa: BLE001  (the work outlives a failing database)
+                        on_error(error)
+                    hearing = hearing or asyncio.create_task(more.wait(poll_s))
+                    await asyncio.wait({hearing, *at_work}, return_when=asyncio.FIRST_COMPLETED)
+                    for task in [one for one in at_work if one.done()]:
+                        project = at_work.pop(task)
+                        if not _embedded(task, on_error):
+                            set_aside.add(project)
+                    if hearing.done():
+                        hearing = None
+                        set_aside.clear()
+            finally:
+                await _end([*at_work, *([hearing] if hearing else [])])
+
+    async def _next(self, at_work: Set[ProjectId], set_aside: Set[ProjectId]) -> Sequence[ProjectId]:
+        """Return the projects to begin with, those with the fewest waiting rows first."""
+        waiting = await self.store.read(lambda tx: tx.pool.awaiting())
+        others = sorted(waiting.keys() - at_work - set_aside, key=lambda project: (waiting[project], project))
+        return others[: AT_ONCE - len(at_work)]
 
     async def _embed_next(self, project: ProjectId) -> bool:
         """Embed the oldest waiting segment of a project; False when there is none, or another server embeds it."""
@@ -195,6 +213,20 @@ class Embedding:
                 await news.wait(1.0)
 
 
+def _embedded(ended: asyncio.Task[bool], on_error: Callable[[BaseException], None]) -> bool:
+    """Return whether a task embedded a segment; one damaged pool must not stop the others' embedding."""
+    error = ended.exception()
+    if error is not None:
+        on_error(error)
+    return error is None and ended.result()
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def item_vectors(embedder: TextEmbedder, items: Sequence[StoredItem], *, pairs: bool) -> npt.NDArray[np.float16]:
     """Embed items of one project: texts, or pairs of texts, where a single one is beside itself."""
     if not pairs:
@@ -213,8 +245,3 @@ def side_by_side(embeddings_2nD: npt.NDArray[np.float16]) -> npt.NDArray[np.floa
     texts, dimension = embeddings_2nD.shape
     both = embeddings_2nD.reshape(texts // 2, 2 * dimension).astype(np.float32)
     return np.asarray(both * np.float32(0.5**0.5), np.float16)
-
-
-def all_projects(tx: Transaction) -> list[ProjectId]:
-    """Return the ids of all projects."""
-    return [project.id for project in tx.projects.every()]

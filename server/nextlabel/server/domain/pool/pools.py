@@ -317,3 +317,8 @@ def as_asked(item: StoredItem) -> ItemToAnnotate:
     """Return an item as annotators see it, without an embedding."""
     pair = item.pair
     return ItemToAnnotate(item.item_id, item.row, item.text, alternatives=None if pair is None else (pair.a, pair.b))
+
+
+def all_projects(tx: Transaction) -> list[ProjectId]:
+    """Return the ids of all projects."""
+    return [project.id for project in tx.projects.every()]

@@ -12,8 +12,7 @@ from typing import Final
 import numpy as np
 
 from nextlabel.server.assessment.drift import DriftEvidence, drift_evidence
-from nextlabel.server.domain.pool.embedding import all_projects
-from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.pool.pools import Pools, all_projects
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.values.ids import ProjectId

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -27,6 +27,10 @@ class PoolTable(Protocol):
 
     def segments(self, project: ProjectId, embedded: bool | None = None) -> Sequence[Segment]:
         """Return the segments in row order, optionally only those (not) embedded."""
+        ...
+
+    def awaiting(self) -> Mapping[ProjectId, int]:
+        """Return how many rows of each project are in segments that are not embedded, of projects that have some."""
         ...
 
     def mark_embedded(self, project: ProjectId, first_row: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -37,6 +37,11 @@ _ADD_SEGMENT = Statement(sa.insert(schema.segments))
 _SEGMENTS = sa.select(*_SEGMENT.columns).where(_segments.project == p("project")).order_by(_segments.first_row)
 _ALL_SEGMENTS = Statement(_SEGMENTS)
 _SEGMENTS_BY_STATE = Statement(_SEGMENTS.where(_segments.embedded == p("embedded")))
+_AWAITING = Statement(
+    sa.select(_segments.project, sa.func.sum(_segments.row_count))
+    .where(_segments.embedded.is_(False))
+    .group_by(_segments.project)
+)
 _MARK_EMBEDDED = Statement(
     sa.update(schema.segments)
     .where(_segments.project == p("of"), _segments.first_row == p("first"))
@@ -111,6 +116,10 @@ class SqlPool(PoolTable):
         else:
             found = self._sql.all(_SEGMENTS_BY_STATE, {"project": project, "embedded": embedded})
         return [_SEGMENT.load(r) for r in found]
+
+    @override
+    def awaiting(self) -> Mapping[ProjectId, int]:
+        return {ProjectId(project): int(rows) for project, rows in self._sql.all(_AWAITING, {})}
 
     @override
     def mark_embedded(self, project: ProjectId, first_row: int) -> None:
