@@ -207,6 +207,14 @@ def test_a_token_that_no_header_takes_is_refused_without_being_shown(token: str)
     assert "nlt_" not in str(refused.value)
 
 
+@pytest.mark.parametrize("token", ["", " \n"])
+def test_a_token_that_was_given_and_is_none_is_refused(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an unset variable: who meant to act as somebody must not act as nobody, or as another."""
+    monkeypatch.setenv("NEXTLABEL_TOKEN", "another")
+    with pytest.raises(ValueError, match="token: it is empty"):
+        connect("127.0.0.1:1", token=token)
+
+
 def test_what_a_file_puts_around_a_token_is_left_out(server: FakeServer, state: State) -> None:
     with connect(server.address, token=" s3cret\r\n") as client:
         list(client.projects.list())

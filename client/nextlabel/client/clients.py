@@ -125,6 +125,8 @@ def connect_async(
 
 def _target(server: str | None, token: str | None, tls: Tls | bool, insecure: bool, timeout_s: float) -> Target:
     server = checked_server(server or os.environ.get("NEXTLABEL_SERVER") or DEFAULT_SERVER)
+    if token is not None and not token.strip():
+        raise ValueError("token: it is empty; leave it out for a server that needs none")
     token = (token or os.environ.get("NEXTLABEL_TOKEN") or "").strip() or None
     if token is not None and not is_sendable(token):
         raise ValueError("token: it holds a space or another character that no token has; copy it again")

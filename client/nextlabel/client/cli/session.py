@@ -42,7 +42,9 @@ class Session:
         profile = self._profile()
         server = self.server or (None if self.profile else os.environ.get("NEXTLABEL_SERVER"))
         from_profile = server is None
-        token = self.token or (None if self.profile else os.environ.get("NEXTLABEL_TOKEN"))
+        token = self.token
+        if token is None and not self.profile:
+            token = os.environ.get("NEXTLABEL_TOKEN") or None
         if token is None and from_profile:
             token = profile.token
         ca = self.ca or (profile.ca if from_profile else None)
