@@ -268,7 +268,8 @@ async def test_a_watcher_that_leaves_ends_the_servicer_and_frees_its_place(serve
         call = stub.WatchPool(pool_service_pb2.WatchPoolRequest(project="news"), timeout=60)
         await anext(aiter(call))
         call.cancel()
-        await asyncio.wait_for(servicer.left.wait(), 60)
+        async with asyncio.timeout(60):
+            await servicer.left.wait()
     assert serving.calls(WATCH_POOL, "CANCELLED") == 3
 
 
@@ -298,7 +299,8 @@ async def test_sending_to_a_watcher_who_left_is_no_fault(serve: Serve) -> None:
     await anext(aiter(call))
     with structlog.testing.capture_logs() as logs:
         call.cancel()
-        await asyncio.wait_for(servicer.left.wait(), 60)
+        async with asyncio.timeout(60):
+            await servicer.left.wait()
     assert "call failed" not in [entry["event"] for entry in logs]
     assert serving.calls(WATCH_POOL, "CANCELLED") == 1
 
@@ -309,7 +311,8 @@ async def test_a_client_that_gives_up_cancels_the_work(serve: Serve) -> None:
     call = ProjectServiceStub(serving.channel).GetProject(NEWS)
     await servicer.begun.acquire()
     call.cancel()
-    await asyncio.wait_for(servicer.cancelled.wait(), 60)
+    async with asyncio.timeout(60):
+        await servicer.cancelled.wait()
 
 
 async def test_a_call_without_a_deadline_gets_the_one_of_the_server(serve: Serve) -> None:

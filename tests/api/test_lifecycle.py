@@ -116,7 +116,8 @@ async def test_a_stream_without_end_does_not_hold_up_the_stop(serve: Serve) -> N
     checks: Any = health_pb2_grpc.HealthStub(serving.channel)
     states = aiter(checks.Watch(health_pb2.HealthCheckRequest(), timeout=60))
     assert (await anext(states)).status == SERVING
-    await asyncio.wait_for(serving.api.drain(), 60)
+    async with asyncio.timeout(60):
+        await serving.api.drain()
     assert (await anext(states)).status == NOT_SERVING
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await anext(responses)

@@ -15,6 +15,17 @@ async def test_news_that_comes_while_nobody_waits_is_not_missed():
             await others_news.wait(MUCH_TOO_LONG_S)
 
 
+async def test_who_is_cancelled_as_news_comes_ends():
+    signals = Signals()
+    with signals.listening("here") as news:
+        waiting = asyncio.create_task(news.wait(MUCH_TOO_LONG_S))
+        await asyncio.sleep(0)
+        signals.notify("here")
+        waiting.cancel()
+        await asyncio.wait([waiting], timeout=30)
+        assert waiting.cancelled()
+
+
 async def test_who_waits_is_woken_by_its_topic_alone():
     signals = Signals()
     with signals.listening("here") as news:

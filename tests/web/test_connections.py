@@ -42,7 +42,8 @@ async def connect(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Open]:
 
 async def everything(reader: asyncio.StreamReader) -> bytes:
     try:
-        return await asyncio.wait_for(reader.read(), 20)
+        async with asyncio.timeout(20):
+            return await reader.read()
     except ConnectionError:
         return b""
 

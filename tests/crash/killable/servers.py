@@ -63,7 +63,8 @@ class Launcher:
         async with asyncio.timeout(START_S):
             while not ready.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(ready.wait(), 0.5)
+                    async with asyncio.timeout(0.5):
+                        await ready.wait()
                 if not ready.is_set() and not is_alive(server.pid):
                     raise ServerEndedError(f"server {server.name} ended while it started; see {server.log}")
 

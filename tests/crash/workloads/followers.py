@@ -159,7 +159,8 @@ async def _follow(
                 await client.labeling.consensus(PROJECT, next(reversed(follower.seen))[0])
             if not last:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(done.wait(), POLL_S)
+                    async with asyncio.timeout(POLL_S):
+                        await done.wait()
 
 
 def _breaches(follower: Follower, acknowledged: dict[Key, float]) -> list[str]:

@@ -85,7 +85,8 @@ async def test_the_next_batch_is_chosen_while_one_is_asked(service, monkeypatch)
 
     async def until_it_is_chosen(self, assigned):
         if assigned.run.round == 3:
-            await asyncio.wait_for(there.wait(), 30)
+            async with asyncio.timeout(30):
+                await there.wait()
         await annotate(self, assigned)
 
     monkeypatch.setattr(Rounds, "choose_next", told)

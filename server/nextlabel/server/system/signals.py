@@ -21,7 +21,8 @@ class Listener:
     async def wait(self, at_most_s: float) -> None:
         """Return when there was a notification since the last return, or after ``at_most_s`` seconds."""
         try:
-            await asyncio.wait_for(self._heard.wait(), at_most_s)
+            async with asyncio.timeout(at_most_s):
+                await self._heard.wait()
         except TimeoutError:
             return
         finally:
