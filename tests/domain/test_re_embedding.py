@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nextlabel.server.domain.learning import re_embedding
 from nextlabel.server.domain.learning.re_embedding import READ_FOR
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.learners.embedding.encoders import Encoders
@@ -50,7 +49,7 @@ class Words:
 
 @pytest.fixture
 async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
-    monkeypatch.setattr(re_embedding, "CHUNK_ROWS", 8)
+    monkeypatch.setattr("nextlabel.server.domain.pool.embedding.CHUNK_ROWS", 8)
     opened = Service(tmp_path)
     opened.parts.pool.embedding.encoders = Encoders([Words("old", DIMENSION, 0), Words("models/new", 12, 5)])
     yield opened

@@ -36,7 +36,7 @@ _JITTER, _LEAST_SCALE = 1e-8, 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
+class FittedProcess:
     """The most probable rewards (T,), skills and bonuses (W,), and logarithm of Davidson's ν."""
 
     reward_T: Float64
@@ -90,15 +90,15 @@ def _centred(features_nF: Float64) -> Float64:
     return np.asarray(off_nF / scale if scale > _LEAST_SCALE else np.zeros_like(off_nF))
 
 
-def fit(given: Comparisons, features_TF: Float64) -> Fitted:
+def fit(given: Comparisons, features_TF: Float64) -> FittedProcess:
     """Return what is most probable after some answers."""
     texts, annotators, width = given.texts, given.annotators, features_TF.shape[1]
     rows = np.arange(len(given))
     ends = np.cumsum([width, texts, annotators, annotators])
 
-    def parts(parameters: Float64) -> Fitted:
+    def parts(parameters: Float64) -> FittedProcess:
         by_features, by_text, skill, position = np.split(parameters[:-1], ends[:-1])
-        return Fitted(
+        return FittedProcess(
             SPREAD * (features_TF @ by_features) + SPREAD_BESIDE * by_text,
             expit(USUAL_SKILL + SPREAD_OF_SKILL * skill),
             SPREAD_OF_POSITION * position,
@@ -143,7 +143,7 @@ def loss_left_out(given: Comparisons, features_TF: Float64) -> float:
     return loss
 
 
-def errors(given: Comparisons, features_TF: Float64, found: Fitted) -> Float64:
+def errors(given: Comparisons, features_TF: Float64, found: FittedProcess) -> Float64:
     """Return standard errors of the rewards, (T,), by Laplace's approximation, given the skills and bonuses."""
     covariance_TT = SPREAD**2 * (features_TF @ features_TF.T) + SPREAD_BESIDE**2 * np.eye(given.texts)
     told_TT = given.information(found.information(given))

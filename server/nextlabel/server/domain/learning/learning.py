@@ -97,7 +97,7 @@ class Learning:
             if labeled is None or changed:
                 labeled = await self.labeled(found)
             project = found
-            _check_labels(project, labeled)
+            labeled.check(project)
             latest, last = await self.store.read(
                 lambda tx: (tx.models.latest(project.embeddings), tx.models.last_version(project.id))
             )
@@ -382,24 +382,3 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         path.parent.rmdir()
-
-
-def _check_labels(project: Project, labeled: Labeled) -> None:
-    if len(labeled.rows_N):
-        return
-    if labeled.waiting:
-        raise Unavailable(
-            f"the {labeled.waiting} labels of project {project.name} are of items that wait for their embeddings; "
-            "try again in a moment",
-            retry_after_s=1.0,
-            reason="AWAITING_EMBEDDING",
-        )
-    if labeled.left_out:
-        raise FailedPrecondition(
-            f"the filters {', '.join(labeled.filtered)} leave out all {labeled.left_out} labels of project "
-            f"{project.name}; change or remove one, or label other items",
-            reason="ALL_LABELS_FILTERED",
-        )
-    raise FailedPrecondition(
-        f"project {project.name} has no labels to train on; label some items first, or start a run", reason="NO_LABELS"
-    )

@@ -10,7 +10,7 @@ import numpy as np
 import structlog
 
 from nextlabel.server.domain.learning.learning import Learning
-from nextlabel.server.domain.pool.embedding import CHUNK_ROWS, MOST_PROCESSES, Embedding, item_vectors
+from nextlabel.server.domain.pool.embedding import Embedding, item_vectors
 from nextlabel.server.learners.embedding.cache import TextEmbedder
 from nextlabel.server.learners.embedding.embedder import is_same_model
 from nextlabel.server.ports.state_store import StateStore, Transaction
@@ -193,7 +193,7 @@ class ReEmbeddings:
     async def _embed(self, of: Project, found: ReEmbedding, embedder: TextEmbedder, rows: int) -> None:
         """Embed the next rows, which are durable when this returns."""
         pools, first = self.embedding.pools, found.next_row
-        stop = min(rows, first + CHUNK_ROWS * min(self.embedding.processes(), MOST_PROCESSES))
+        stop = min(rows, first + self.embedding.rows_at_once)
         pool = await pools.open(of.id)
         pairs = task_type(of.annotation_type).pairs
 

@@ -66,6 +66,11 @@ class Embedding:
         """Return rows embedded per second, measured over the last chunk; 0 when idle."""
         return self._rate.get(project, 0.0)
 
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows to read and embed between two reports of progress, by all processes together."""
+        return CHUNK_ROWS * min(self.processes(), MOST_PROCESSES)
+
     async def dimension(self, embedder: TextEmbedder) -> int:
         """Return the length of a model's vectors; where its files do not say it, the first call loads the model."""
         return await self.callers.run(lambda: embedder.dimension)
@@ -167,9 +172,9 @@ class Embedding:
         parts: list[npt.NDArray[np.float16]] = []
         rows: list[int] = []
         arrays = self.pools.arrays
-        rows_at_once = CHUNK_ROWS * min(self.processes(), MOST_PROCESSES)
-        for first in range(segment.first_row, stop, rows_at_once):
-            last = min(first + rows_at_once, stop)
+        step = self.rows_at_once
+        for first in range(segment.first_row, stop, step):
+            last = min(first + step, stop)
             items = await self.background.run(lambda a=first, b=last: list(arrays.scan_items(project, a, b)))  # type: ignore[misc]
             items = [item for item in items if item.row not in pool.deleted]
             if not items:

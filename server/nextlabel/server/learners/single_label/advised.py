@@ -36,7 +36,7 @@ Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learner:
+class UnadvisedLearner:
     """What predicts without advice, and how it was trained.
 
     Attributes:
@@ -55,7 +55,7 @@ class Learner:
 def fit_advice(
     training: TrainingSet,
     targets: Targets,
-    learner: Learner,
+    learner: UnadvisedLearner,
     gold: AdviceOnGold | None,
     spec: LearnerSpec,
     seed: int,
@@ -84,7 +84,7 @@ def fit_advice(
 
 
 def _labeled(
-    advice: AdviceFeatures, targets: Targets, telling: Int64, learner: Learner, rng: np.random.Generator
+    advice: AdviceFeatures, targets: Targets, telling: Int64, learner: UnadvisedLearner, rng: np.random.Generator
 ) -> Known:
     """The labels that tell, and what a learner says of each that saw all the others."""
     n, n_classes = len(telling), targets.shares_NC.shape[1]

@@ -30,7 +30,7 @@ from nextlabel.server.learners.candidates.measures import measure_of
 from nextlabel.server.learners.candidates.pool_training import WeightedLabels
 from nextlabel.server.learners.model import Model, ProbabilisticClassifier
 from nextlabel.server.learners.scale import spread_of
-from nextlabel.server.learners.single_label.advised import Learner, fit_advice
+from nextlabel.server.learners.single_label.advised import UnadvisedLearner, fit_advice
 from nextlabel.server.learners.single_label.estimators import (
     HeadClassifier,
     IncrementalSgd,
@@ -81,7 +81,7 @@ def train(
         blend, advice = None, None
         if spec.estimator == "default" and fitted.linear is not None:
             settings, described = logistic_settings(spec, training.n_classes), _described_labels(training)
-            learner = Learner(fitted.linear, fitted.choice, settings, described, pool_MD[:CHOICE_POOL_SAMPLE])
+            learner = UnadvisedLearner(fitted.linear, fitted.choice, settings, described, pool_MD[:CHOICE_POOL_SAMPLE])
             stretched = None if gold is None else gold.stretched(1 / spread)
             blend, advice = fit_advice(training, targets, learner, stretched, spec, seed=seed, previous=previous)
     description = TrainingDescription(

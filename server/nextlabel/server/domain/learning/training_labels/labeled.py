@@ -18,6 +18,7 @@ from nextlabel.server.domain.learning.types.task_learners import task_learner
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.tasks.registry import type_of
+from nextlabel.server.values.errors import FailedPrecondition, Unavailable
 from nextlabel.server.values.labeling.annotations import AnnotatorKind
 from nextlabel.server.values.projects.projects import Project
 
@@ -53,6 +54,33 @@ class Labeled:
             embeddings_ND=self.embeddings_ND[places_n],
             consensus=[self.consensus[place] for place in places_n.tolist()],
             training=self.training.take(places_n),
+        )
+
+    def check(self, project: Project) -> None:
+        """Check that there is something to train on.
+
+        Raises:
+            Unavailable: all labels are of items that wait for their embeddings.
+            FailedPrecondition: there are no labels, or filters leave all of them out.
+        """
+        if len(self.rows_N):
+            return
+        if self.waiting:
+            raise Unavailable(
+                f"the {self.waiting} labels of project {project.name} are of items that wait for their embeddings; "
+                "try again in a moment",
+                retry_after_s=1.0,
+                reason="AWAITING_EMBEDDING",
+            )
+        if self.left_out:
+            raise FailedPrecondition(
+                f"the filters {', '.join(self.filtered)} leave out all {self.left_out} labels of project "
+                f"{project.name}; change or remove one, or label other items",
+                reason="ALL_LABELS_FILTERED",
+            )
+        raise FailedPrecondition(
+            f"project {project.name} has no labels to train on; label some items first, or start a run",
+            reason="NO_LABELS",
         )
 
 
