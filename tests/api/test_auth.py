@@ -152,11 +152,15 @@ async def test_a_renewed_certificate_counts_from_the_next_connection_on(serve: S
         tls={"certificate": certificate, "key": key},
     )
     assert await get(serving) == "local"
+    options = [("grpc.ssl_target_name_override", "localhost"), ("grpc.use_local_subchannel_pool", 1)]
     certificate.write_bytes(pem("renewed.pem"))
+    # The key is not written yet: the pair before stays.
+    before = grpc.ssl_channel_credentials(pem("ca.pem"))
+    async with grpc.aio.secure_channel(serving.address, before, options=options) as channel:
+        assert await get(Serving(serving.api, channel, serving.address, serving.registry)) == "local"
     key.write_bytes(pem("renewed.key"))
     # Trusting the renewed certificate alone tells it from the one before.
     only_renewed = grpc.ssl_channel_credentials(pem("renewed.pem"))
-    options = [("grpc.ssl_target_name_override", "localhost"), ("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.secure_channel(serving.address, only_renewed, options=options) as channel:
         assert await get(Serving(serving.api, channel, serving.address, serving.registry)) == "local"
 

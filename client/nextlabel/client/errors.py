@@ -152,7 +152,7 @@ def _message(error: grpc.aio.AioRpcError, server: str, *, from_service: bool) ->
     if error.code() is grpc.StatusCode.UNAVAILABLE:
         return (
             f"no answer from the nextlabel server at {server} ({details}); "
-            "check the address, whether TLS is wanted, and that `nextlabel serve` is running there"
+            "check the address, whether TLS or a client certificate is wanted, and that `nextlabel serve` runs there"
         )
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return f"the server at {server} did not answer in time; allow it more (timeout_s, or --timeout) or try again"

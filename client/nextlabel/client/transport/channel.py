@@ -45,7 +45,10 @@ class Tls:
             raise ValueError("tls: certificate and key belong together; give both or neither")
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Read the files."""
+        """Read the files. Raises ValueError, which names the one that cannot be used."""
+        from nextlabel.client.transport.pem_files import check_pem_files
+
+        check_pem_files(ca=self.ca, certificate=self.certificate, key=self.key)
         return grpc.ssl_channel_credentials(
             root_certificates=_read(self.ca),
             private_key=_read(self.key),

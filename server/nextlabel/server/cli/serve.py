@@ -54,7 +54,7 @@ def serve(
 
     Example: nextlabel serve --data-dir ./data --bind 127.0.0.1:50051
     """
-    from nextlabel.server.settings.settings import load_settings
+    from nextlabel.server.settings.settings import SettingsError, load_settings
     from nextlabel.server.system.heap import share_arenas
 
     share_arenas()
@@ -67,6 +67,10 @@ def serve(
     if log_level is not None:
         overrides["log"] = {"level": log_level}
     settings = load_settings(overrides, config)
+    try:
+        settings.tls.check_files()
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
     if sys.stderr.isatty():
         # What comes next takes seconds to import.
         typer.echo("starting …", err=True)

@@ -31,9 +31,18 @@ def web(
     Example: nextlabel web --server labels.example.org:50051 --tls
     """
     from nextlabel.client.transport.channel import Tls
+    from nextlabel.client.transport.pem_files import check_pem_files
+    from nextlabel.server.settings.settings import SettingsError
     from nextlabel.server.system.event_loop import run
+    from nextlabel.server.values.errors import InvalidArgument
     from nextlabel.server.web.serving import WebAddress
 
+    if (certificate is None) != (key is None):
+        raise InvalidArgument.field("--certificate", "goes with --key; give both or neither")
+    try:
+        check_pem_files(ca=ca, certificate=certificate, key=key)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
     run(_serve(WebAddress(bind, tuple(hosts or ()), certificate, key), server, Tls(ca) if tls or ca else None))
 
 

@@ -83,10 +83,10 @@ def check_settings(settings: Settings) -> Iterator[Check]:
         yield warn("settings", f"insecure is set: {settings.bind} is served without TLS or without tokens")
     if settings.annotators.prices is not None and not settings.annotators.prices.is_file():
         yield fail("settings", f"annotators.prices: there is no file {settings.annotators.prices}")
-    for name in ("certificate", "key", "client_ca"):
-        file = getattr(settings.tls, name)
-        if file is not None and not os.access(file, os.R_OK):
-            yield fail("settings", f"tls.{name}: {file} cannot be read")
+    try:
+        settings.tls.check_files()
+    except ValueError as error:
+        yield fail("settings", str(error))
 
 
 def check_models(settings: Settings, today: date) -> Iterator[Check]:

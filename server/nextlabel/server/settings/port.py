@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from nextlabel.client.transport.pem_files import check_pem_files
 from nextlabel.server.system.settings_section import Count, Seconds, Section
 from nextlabel.server.values.access import Role
 
@@ -29,6 +30,13 @@ class TlsSettings(Section):
     def enabled(self) -> bool:
         """True when the server speaks TLS."""
         return self.certificate is not None
+
+    def check_files(self) -> None:
+        """See whether the files can be used. Raises ValueError, which names the one that cannot, and why."""
+        try:
+            check_pem_files(ca=self.client_ca, certificate=self.certificate, key=self.key)
+        except ValueError as error:
+            raise ValueError(f"tls: {error}") from error
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import grpc
+import structlog
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
@@ -21,6 +22,8 @@ from nextlabel.server.settings.port import TlsSettings
 from nextlabel.server.settings.settings import Settings
 from nextlabel.server.system.addresses import cannot_listen
 from nextlabel.server.system.open_files import open_files_allowed
+
+_log = structlog.get_logger(__name__)
 
 
 class ApiServer:
@@ -59,6 +62,7 @@ class ApiServer:
 
         Raises:
             BindError: the port is in use or the address is not of this machine.
+            ValueError: a file of TLS cannot be used.
         """
         port = _bind(self._server, self._settings.bind, self._settings.tls)
         await self.health.check()
@@ -141,6 +145,9 @@ def _server_credentials(tls: TlsSettings) -> grpc.ServerCredentials:
         except OSError:
             # In the middle of a renewal files may be missing; the certificate in use stays.
             return None
+        except ValueError as error:
+            _log.warning("certificate_kept", reason=str(error))
+            configuration = None
         seen = now
         return configuration
 
@@ -154,6 +161,7 @@ def _server_credentials(tls: TlsSettings) -> grpc.ServerCredentials:
 def _certificates(tls: TlsSettings) -> grpc.ServerCertificateConfiguration:
     if tls.certificate is None or tls.key is None:
         raise ValueError("tls.certificate and tls.key are not set")
+    tls.check_files()
     pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
     client_ca = tls.client_ca.read_bytes() if tls.client_ca else None
     return grpc.ssl_server_certificate_configuration([pair], client_ca)
