@@ -317,3 +317,21 @@ def test_global_options_may_follow_the_command(cli: Cli, news: str) -> None:
 def test_debug_shows_the_traceback(cli: Cli) -> None:
     with pytest.raises(Exception, match="'nowhere' not found"):
         cli("project", "show", "nowhere", "--debug")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("run", "list", "news"), "nextlabel run start news"),
+        (("budget", "show", "news"), "nextlabel budget set news"),
+        (("token", "list"), "nextlabel token create"),
+        (("guidelines", "list", "news"), "nextlabel guidelines add news"),
+        (("pool", "list", "news"), "no such items"),
+        (("quality", "filters", "list", "news"), "nextlabel quality filters add"),
+    ],
+    ids=str,
+)
+def test_an_empty_table_says_what_makes_rows(cli: Cli, news: str, command: tuple[str, ...], told: str) -> None:
+    table, machine = cli(*command), cli(*command, "--output", "jsonl")
+    assert (table.code, machine.code, machine.err) == (0, 0, "")
+    assert told in table.err

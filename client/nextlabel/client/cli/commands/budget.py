@@ -70,7 +70,12 @@ def show(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Ou
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        emit_many((plain(budget) for budget in client.budgets.list(project)), _COLUMNS, output)
+        emit_many(
+            (plain(budget) for budget in client.budgets.list(project)),
+            _COLUMNS,
+            output,
+            none=f"no budget is set: nextlabel budget set {project} --usd 5",
+        )
 
 
 @app.command(
@@ -136,7 +141,7 @@ def ledger(
         from nextlabel.client.messages.plain import plain
 
         entries = client.budgets.ledger(project, run=run, deleted=deleted)
-        emit_many((plain(entry) for entry in entries), _ENTRY_COLUMNS, output)
+        emit_many((plain(entry) for entry in entries), _ENTRY_COLUMNS, output, none="nothing was reserved or spent")
 
 
 @app.command(epilog="Example: nextlabel budget reservations news")
@@ -146,7 +151,9 @@ def reservations(ctx: typer.Context, project: ProjectArgument, output: OutputOpt
         from nextlabel.client.messages.plain import plain
 
         found = client.budgets.reservations(project)
-        emit_many((plain(reservation) for reservation in found), _RESERVATION_COLUMNS, output)
+        emit_many(
+            (plain(reservation) for reservation in found), _RESERVATION_COLUMNS, output, none="nothing is reserved"
+        )
 
 
 @app.command(epilog="Example: nextlabel budget close news 5f3a --refund")

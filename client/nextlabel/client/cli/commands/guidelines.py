@@ -50,7 +50,12 @@ def list_guidelines(ctx: typer.Context, project: ProjectArgument, output: Output
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        emit_many((plain(version) for version in client.guidelines.list(project)), _COLUMNS, output)
+        emit_many(
+            (plain(version) for version in client.guidelines.list(project)),
+            _COLUMNS,
+            output,
+            none=f"there are no guidelines yet: nextlabel guidelines add {project} FILE --accept",
+        )
 
 
 @app.command(epilog="Example: nextlabel guidelines show news 2")

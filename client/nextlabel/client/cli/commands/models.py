@@ -41,4 +41,9 @@ def models(ctx: typer.Context, project: ProjectArgument, output: OutputOption = 
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        emit_many((plain(version) for version in client.learner.versions(project)), _COLUMNS, output)
+        emit_many(
+            (plain(version) for version in client.learner.versions(project)),
+            _COLUMNS,
+            output,
+            none=f"there is no model yet; once there are labels: nextlabel train {project}",
+        )

@@ -156,7 +156,7 @@ def list_items(
         from nextlabel.client.messages.plain import plain
 
         found = client.pool.list(project, split=split, state=state, page_size=min(limit, 1_000))
-        emit_many(map(plain, islice(found, limit)), _ITEMS, output)
+        emit_many(map(plain, islice(found, limit)), _ITEMS, output, none="there are no such items")
 
 
 @app.command(

@@ -169,7 +169,12 @@ def list_projects(ctx: typer.Context, output: OutputOption = Output.TABLE) -> No
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        emit_many((plain(project) for project in client.projects.list()), _COLUMNS, output)
+        emit_many(
+            (plain(project) for project in client.projects.list()),
+            _COLUMNS,
+            output,
+            none="there are no projects yet: nextlabel project create NAME --labels one,two",
+        )
 
 
 @app.command(epilog="Example: nextlabel project show news")

@@ -50,16 +50,16 @@ def query(
     """Show the items that are worth a label next, best first."""
     with session(ctx).connect() as client:
         if lease_to is not None:
-            emit_many(_lease(client, project, lease_to, count, ttl), _LEASED, output)
+            leased = _lease(client, project, lease_to, count, ttl)
+            emit_many(leased, _LEASED, output, none=f"nothing is left to label for {lease_to}")
             return
         from nextlabel.client.messages.plain import plain
 
         batch = client.labeling.select(
             project, count, strategy=strategy, strategy_params=key_values(strategy_param), seed=seed
         )
-        if not batch.picks:
-            say(_nothing_picked(client, project))
-        emit_many([plain(pick) for pick in batch.picks], _PICKS, output)
+        none = "" if batch.picks else _nothing_picked(client, project)
+        emit_many([plain(pick) for pick in batch.picks], _PICKS, output, none=none)
 
 
 def _nothing_picked(client: "Client", project: str) -> str:
@@ -72,9 +72,7 @@ def _nothing_picked(client: "Client", project: str) -> str:
 def _lease(client: "Client", project: str, annotator: str, count: int, ttl_s: float | None) -> list[dict[str, Any]]:
     with being_picked():
         lease = client.labeling.lease(project, annotator=annotator, count=count, ttl_s=ttl_s)
-    if not lease.items:
-        say(f"nothing is left to label for {annotator}")
-    else:
+    if lease.items:
         say(f"lease {lease.lease_id} until {lease.expire_time.ToJsonString()}")
     return [
         {

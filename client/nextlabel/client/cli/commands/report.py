@@ -175,7 +175,12 @@ def _emit_curve(project: str, curve: Record, output: Output) -> None:
         named = {"project": project, "run": curve["run"], "strategy": curve["strategy"]}
         emit_one({**named, "learning_curve": points}, output)
     else:
-        emit_many(points, _columns_of(points), output)
+        emit_many(
+            points,
+            _columns_of(points),
+            output,
+            none=f"the curve has no points yet; each training makes one: nextlabel train {project}",
+        )
 
 
 def _emit_sources(found: Record, output: Output) -> None:
@@ -264,7 +269,7 @@ def _emit_annotators(reports: Sequence[Record], by: str, output: Output) -> None
         parts = ({"annotator": one["annotator"], **part} for one in reports for part in one["slices"])
         emit_many(parts, _SLICE_COLUMNS, output)
     else:
-        emit_many(reports, _ANNOTATOR_COLUMNS, output)
+        emit_many(reports, _ANNOTATOR_COLUMNS, output, none="nobody has answered gold or holdout items yet")
 
 
 def _scoring(found: Record) -> str:

@@ -286,7 +286,12 @@ def list_runs(ctx: typer.Context, project: ProjectArgument, output: OutputOption
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        emit_many((plain(run) for run in client.runs.list(project)), _COLUMNS, output)
+        emit_many(
+            (plain(run) for run in client.runs.list(project)),
+            _COLUMNS,
+            output,
+            none=f"there are no runs yet: nextlabel run start {project} --annotator anthropic --model NAME",
+        )
 
 
 @app.command(epilog="Example: nextlabel run stop news")

@@ -63,7 +63,7 @@ def list_(
 
         found = (plain(item) for item in client.texts.list(project, judged_by=judged_by))
         texts = ({"item_id": item["item_id"], **text} for item in found for text in item["candidates"])
-        emit_many(texts, _TEXTS, output)
+        emit_many(texts, _TEXTS, output, none="there are no such texts")
 
 
 @app.command(epilog="Example: nextlabel texts judge replies replies-judged --by preference")
@@ -149,7 +149,12 @@ def judges(ctx: typer.Context, project: ProjectArgument, output: OutputOption = 
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        emit_many((plain(one) for one in client.texts.judges(project)), _JUDGES, output)
+        emit_many(
+            (plain(one) for one in client.texts.judges(project)),
+            _JUDGES,
+            output,
+            none=f"no text was judged yet: nextlabel texts judge {project} --help",
+        )
 
 
 def _said_before(written: "WrittenItem | None", annotator: str) -> dict[str, str]:

@@ -54,7 +54,12 @@ def list_tokens(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        emit_many((plain(token) for token in client.access.list_tokens()), _COLUMNS, output)
+        emit_many(
+            (plain(token) for token in client.access.list_tokens()),
+            _COLUMNS,
+            output,
+            none="there are no tokens yet: nextlabel token create NAME --role annotator",
+        )
 
 
 @app.command(epilog="Example: nextlabel token revoke 5a38f2162a4a4605ac43526f131fc926")

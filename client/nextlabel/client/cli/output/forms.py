@@ -31,8 +31,13 @@ class Output(StrEnum):
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the result on stdout.")]
 
 
-def emit_many(records: Iterable[Record], columns: TableColumns, output: Output) -> None:
-    """Print records: a table, a JSON array, a line of JSON for each as it comes, or a line of CSV for each."""
+def emit_many(
+    records: Iterable[Record], columns: TableColumns, output: Output, *, none: str = "there are none"
+) -> None:
+    """Print records: a table, a JSON array, a line of JSON for each as it comes, or a line of CSV for each.
+
+    Of a table without rows people are told what `none` says, best with the command that makes some.
+    """
     match output:
         case Output.JSONL:
             for record in records:
@@ -42,7 +47,7 @@ def emit_many(records: Iterable[Record], columns: TableColumns, output: Output) 
         case Output.CSV:
             _print_csv(records)
         case Output.TABLE:
-            _print_table(records, columns)
+            _print_table(records, columns, none)
 
 
 def emit_one(record: Record, output: Output, *, shown: Record | None = None) -> None:
@@ -81,11 +86,13 @@ def _print_csv(records: Iterable[Record]) -> None:
         writer.writerow(shown(value) if isinstance(value, str) else value for value in values)
 
 
-def _print_table(records: Iterable[Record], columns: TableColumns) -> None:
+def _print_table(records: Iterable[Record], columns: TableColumns, none: str) -> None:
     table = Table(*columns, box=None, pad_edge=False)
     for record in records:
         table.add_row(*(_cell(column(record)) for column in columns.values()))
     _console().print(table)
+    if not table.rows:
+        typer.echo(printable(none), err=True)
 
 
 def _print_fields(record: Record) -> None:

@@ -71,9 +71,8 @@ def accuracy(
     else:
         annotators = {f"{one['annotator']} on the pool": one["figures"] for one in found["annotators"]}
         rows = _named({"model": found["model"], "labels": found["labels"], **annotators})
-        emit_many(rows, _COLUMNS, output)
-        if not rows:
-            say("nothing tells yet: it takes a trained model and a holdout, gold items, or draws that people labeled")
+        none = "nothing tells yet: it takes a trained model and a holdout, gold items, or draws that people labeled"
+        emit_many(rows, _COLUMNS, output, none=none)
 
 
 @app.command(
@@ -224,14 +223,12 @@ def drift(
 
         if annotators:
             askings = plain(client.quality.annotator_drift(project))["askings"]
-            emit_many(askings, _ASKING_COLUMNS, output)
-            if output is Output.TABLE and not askings:
-                say("no server-side annotator has answered gold items yet: add some, and start a run")
+            none = "no server-side annotator has answered gold items yet: add some, and start a run"
+            emit_many(askings, _ASKING_COLUMNS, output, none=none)
             return
         found = plain(client.quality.drift(project))
-    emit_many(found["arrivals"], _DRIFT_COLUMNS, output)
-    if output is Output.TABLE and not found["arrivals"]:
-        say("there is nothing to compare yet: it takes 100 texts, and 100 more that came at another time")
+    none = "there is nothing to compare yet: it takes 100 texts, and 100 more that came at another time"
+    emit_many(found["arrivals"], _DRIFT_COLUMNS, output, none=none)
 
 
 _REVIEW_COLUMNS: TableColumns = {
@@ -264,7 +261,12 @@ def review(
 
         entries = client.quality.review(project, annotator=annotator, unlabeled=unlabeled)
         priced = (_priced(plain(entry), person_usd) for entry in islice(entries, limit))
-        emit_many(priced, {**_REVIEW_COLUMNS, **_PRICE_COLUMN} if person_usd else _REVIEW_COLUMNS, output)
+        emit_many(
+            priced,
+            {**_REVIEW_COLUMNS, **_PRICE_COLUMN} if person_usd else _REVIEW_COLUMNS,
+            output,
+            none="no label is worth another look",
+        )
 
 
 _PRICE_COLUMN: TableColumns = {
@@ -306,7 +308,7 @@ def filter_labels(
         from nextlabel.client.messages.plain import plain
 
         hits = client.quality.filter_hits(project, rule)
-        emit_many((plain(hit) for hit in islice(hits, limit)), _FILTER_COLUMNS, output)
+        emit_many((plain(hit) for hit in islice(hits, limit)), _FILTER_COLUMNS, output, none="the rule names no label")
 
 
 app.command("compare", epilog=compare.EPILOG)(compare.compare)

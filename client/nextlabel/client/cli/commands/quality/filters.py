@@ -65,7 +65,12 @@ def list_filters(ctx: typer.Context, project: ProjectArgument, output: OutputOpt
         found = [plain(one) for one in client.quality.filters(project)]
         enabled = any(one["enabled"] for one in found)
         counts = {one.filter: one.labels for one in client.quality.filter_counts(project)} if enabled else {}
-    emit_many(({**one, "labels": counts.get(one["name"])} for one in found), _FILTERS, output)
+    emit_many(
+        ({**one, "labels": counts.get(one["name"])} for one in found),
+        _FILTERS,
+        output,
+        none="there are no filters yet: nextlabel quality filters add --help",
+    )
 
 
 @app.command(epilog="Example: nextlabel quality filters disable news doubted")
@@ -95,7 +100,12 @@ def filtered(
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        emit_many((plain(one) for one in islice(client.quality.filtered(project), limit)), _FILTERED, output)
+        emit_many(
+            (plain(one) for one in islice(client.quality.filtered(project), limit)),
+            _FILTERED,
+            output,
+            none="no label is left out",
+        )
 
 
 def keep(
@@ -123,7 +133,12 @@ def kept(
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        emit_many((plain(one) for one in islice(client.quality.kept(project), limit)), _KEPT, output)
+        emit_many(
+            (plain(one) for one in islice(client.quality.kept(project), limit)),
+            _KEPT,
+            output,
+            none="no item was brought back",
+        )
 
 
 def _switch(ctx: typer.Context, project: str, name: str, *, enabled: bool) -> None:

@@ -81,7 +81,9 @@ def judges(ctx: typer.Context, project: ProjectArgument, output: OutputOption = 
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        emit_many((plain(one) for one in client.quality.judges(project)), _JUDGES, output)
+        emit_many(
+            (plain(one) for one in client.quality.judges(project)), _JUDGES, output, none="no LLM has judged labels yet"
+        )
 
 
 def _quoted(quote: dict[str, Any]) -> dict[str, Any]:
