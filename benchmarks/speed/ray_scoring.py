@@ -4,6 +4,7 @@ python -m benchmarks.speed.ray_scoring                1,000,000 rows of 384 floa
 python -m benchmarks.speed.ray_scoring --rows 10000000 7.7 GB in the temporary folder
 python -m benchmarks.speed.ray_scoring --kills 20     SIGKILL to processes of the cluster in the middle of passes
 python -m benchmarks.speed.ray_scoring --all          every built-in strategy: 1, 3, 7 fragments, 1 and 2 processes
+python -m benchmarks.speed.ray_scoring --repeat 3 100 the 1,000,000 rows 3 and 100 times over: is all of it linear?
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
+from benchmarks.speed.repeated_pool import RepeatedPool
 from nextlabel.server.compute.ray_cluster.cluster import RayCluster
 from nextlabel.server.domain.selection.askable import AskableRows
 from nextlabel.server.domain.selection.askable_in_parts import AskableInParts, PartSource
@@ -58,13 +60,27 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--all", action="store_true", help="every built-in strategy, on small pools")
+    parser.add_argument(
+        "--repeat", type=int, nargs="+", help="list the rows so many times over; a pass on Ray for each"
+    )
     parser.add_argument("--folder", type=Path, default=None, help="where the pool goes; a temporary folder")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder, prefix="ray-scoring-") as folder:
-        found = _all_strategies(Path(folder), given.seed) if given.all else _margin(Path(folder), given)
-    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+        if given.all:
+            found = _all_strategies(Path(folder), given.seed)
+        else:
+            found = (_repeated if given.repeat else _margin)(Path(folder), given)
+    sys.stdout.write(json.dumps(_rounded(found), indent=1) + "\n")
     sys.exit(0 if found["same_picks"] else 1)
+
+
+def _rounded(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {name: _rounded(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return [_rounded(value) for value in found]
+    return round(found, 3) if isinstance(found, float) else found
 
 
 def _margin(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
@@ -74,24 +90,63 @@ def _margin(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
         there = AskableInParts(store, PROJECT, NOTHING, given.rows, source=PartSource(store, cluster))
         expected, there_first = _select("margin", here, context), _select("margin", there, context)
         seconds: dict[str, list[float]] = {"threads": [], "ray": []}
+        of_processors: dict[str, list[float]] = {"threads": [], "ray": []}
         same = _same(expected, there_first)
         with _peak_memory() as peak:
             for _ in range(given.passes):
                 for name, pool in (("threads", here), ("ray", there)):
-                    began = time.perf_counter()
+                    began, used = time.perf_counter(), _processor_seconds()
                     same &= _same(expected, _select("margin", pool, context))
                     seconds[name].append(time.perf_counter() - began)
+                    of_processors[name].append(_processor_seconds() - used)
         kills, killed_same = _under_kills(given.kills, lambda: _same(expected, _select("margin", there, context)))
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
     return {
         "rows": given.rows,
         "dimension": given.dimension,
-        "seconds": {name: [round(value, 3) for value in values] for name, values in seconds.items()},
-        "ratio": round(medians["ray"] / medians["threads"], 3),
+        "seconds": seconds,
+        "ratio": _ratio(seconds),
+        "processor_seconds": of_processors,
+        "ratio_of_processor_seconds": _ratio(of_processors),
         "peak_mb_of_a_process": peak,
         "kills": kills,
         "same_picks": bool(same and killed_same),
     }
+
+
+def _ratio(found: dict[str, list[float]]) -> float:
+    return round(statistics.median(found["ray"]) / statistics.median(found["threads"]), 3)
+
+
+def _processor_seconds() -> float:
+    """What this process and the cluster's have used so far: the same on a machine that others use."""
+    total = 0.0
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            used = process.cpu_times()
+            total += used.user + used.system
+    return total
+
+
+def _repeated(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Time a selection of each size, from the cut into parts to the picks, and compare the smallest with threads."""
+    once, context = _filled(folder, given.rows, given.dimension, FRAGMENT, given.seed)
+    times = sorted(given.repeat)
+    found = []
+    with _joined(given.processes) as cluster:
+        warm = AskableInParts(once, PROJECT, NOTHING, given.rows, source=PartSource(once, cluster))
+        _select("margin", warm, context)
+        for number in times:
+            store, rows = RepeatedPool(folder, given.rows, number), number * given.rows
+            pool = AskableInParts(store, PROJECT, NOTHING, rows, source=PartSource(store, cluster))
+            with _peak_memory() as peak:
+                began, before = time.perf_counter(), _processor_seconds()
+                selection = _select("margin", pool, context)
+                seconds, used = time.perf_counter() - began, _processor_seconds() - before
+            found.append({"rows": rows, "seconds": seconds, "processor_seconds": used, "peak_mb_of_a_process": peak})
+            sys.stderr.write(f"{found[-1]}\n")
+            if number == times[0]:
+                same = _same(selection, _select("margin", AskableRows(store, PROJECT, NOTHING, rows), context))
+    return {"dimension": given.dimension, "passes": found, "same_picks": same}
 
 
 def _all_strategies(folder: Path, seed: int) -> dict[str, Any]:
@@ -171,11 +226,9 @@ def _peak_memory() -> Iterator[dict[str, int]]:
     def watch() -> None:
         while not over.wait(0.1):
             for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
-                try:
+                with suppress(psutil.NoSuchProcess):
                     name = "server" if process.pid == os.getpid() else process.name()
                     peak[name] = max(peak.get(name, 0), process.memory_info().rss >> 20)
-                except psutil.NoSuchProcess:
-                    continue
 
     watcher = threading.Thread(target=watch)
     watcher.start()

@@ -83,6 +83,8 @@ class Heads:
 def heads() -> Iterator[Heads]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # On a busy machine processes that give way to all others would not start in time.
+        patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
         found = Heads()

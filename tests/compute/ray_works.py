@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,3 +57,28 @@ def fails_elsewhere(server: int) -> str:
     if os.getpid() != server:
         raise MemoryError("no room here")
     return "computed here"
+
+
+@dataclass(frozen=True)
+class DiesOnce:
+    """The number of the process that does it; the first one of the cluster is killed at it."""
+
+    server: int
+    grave: Path
+
+    def __call__(self) -> int:
+        if os.getpid() != self.server and not self.grave.exists():
+            self.grave.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return os.getpid()
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Says which process is at it, and does not come to an end by itself."""
+
+    began: Path
+
+    def __call__(self) -> None:
+        self.began.write_text(str(os.getpid()))
+        threading.Event().wait(600)

@@ -122,6 +122,7 @@ class Server:
                 executor=threads,
             ),
             executor=threads,
+            trainings=threads,
             clock=clock,
             budgets=self.budgets,
             models_dir=folder,

@@ -20,26 +20,26 @@ class TrainingThreads:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._lock = Lock()
         self._active = 0
         self._libraries: ThreadpoolController | None = None
         self._limiter: threadpool_limits | None = None
 
     @contextmanager
-    def bounded(self) -> Iterator[None]:
-        """Holds the limit inside the block."""
-        self._enter()
+    def bounded(self, limit: int | None = None) -> Iterator[None]:
+        """Holds the limit inside the block: another process's, where that is given, or this one's."""
+        self._enter(limit or self.limit)
         try:
             yield
         finally:
             self._leave()
 
-    def _enter(self) -> None:
+    def _enter(self, limit: int) -> None:
         with self._lock:
             self._active += 1
             if self._limiter is None:
-                self._limiter = self._found_libraries().limit(limits=self._limit)
+                self._limiter = self._found_libraries().limit(limits=limit)
 
     def _found_libraries(self) -> ThreadpoolController:
         if self._libraries is None:  # looking for them takes longer than a small training

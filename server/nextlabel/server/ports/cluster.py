@@ -1,4 +1,4 @@
-"""Work on the parts of something large, in other processes or on other machines."""
+"""Work in other processes or on other machines: on the parts of something large, or a whole that takes long."""
 
 from __future__ import annotations
 
@@ -32,5 +32,24 @@ class Cluster(Protocol):
 
         Raises:
             Unavailable: there is no cluster, and this process may not compute in its stead.
+        """
+        ...
+
+
+class NotComputed(Exception):  # noqa: N818 -- what happened
+    """Nobody else could do the work; whoever asked does it. The message says why."""
+
+
+class Elsewhere(Protocol):
+    """Does one piece of work at a time in a process of its own. Blocking: call it from threads that may wait."""
+
+    def compute(self, work: Callable[[], Result], wanted: Callable[[], bool]) -> Result:
+        """Return ``work()``, which must pickle, and may run more than once when processes die.
+
+        ``wanted`` is asked about once a second; once it says no, the work is ended.
+
+        Raises:
+            NotComputed: no process could do it, or it cannot travel, or it is not wanted any more.
+            Unavailable: there is nobody, and this process may not do it in their stead.
         """
         ...

@@ -88,7 +88,7 @@ class ComputeSettings(Section):
     """Worker threads; by default one for each core."""
 
     executor: Literal["threads", "ray"] = "threads"
-    """Where passes over pools and embedding run: in threads of this process, or on a Ray cluster."""
+    """Where passes over pools, embedding and training run: in threads of this process, or on a Ray cluster."""
 
     ray: RaySettings = Field(default_factory=RaySettings)
     """The Ray cluster."""

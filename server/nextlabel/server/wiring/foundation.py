@@ -28,6 +28,7 @@ from nextlabel.server.wiring.ray import ray_cluster
 _log = structlog.get_logger(__name__)
 _DISK_THREADS = 4
 _CALLER_THREADS = 4
+_WAITING_THREADS = 32
 _NICENESS = 5
 # What one server's compaction must leave for the scans of the others.
 _LONGEST_SCAN = timedelta(hours=1)
@@ -35,7 +36,8 @@ _LONGEST_SCAN = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Threads by what they are for. `callers` embed texts that somebody waits for, `embed` what nobody does.
+    """Threads by what they are for. `callers` embed texts that somebody waits for, `embed` what nobody does, and
+    `waiting` wait for what other processes do.
 
     `stopping` is set when they are closed: what nobody waits for, and can be done again, then ends early.
     """
@@ -44,12 +46,13 @@ class Workers:
     disk: Threads
     embed: Threads
     callers: Threads
+    waiting: Threads
     stopping: threading.Event = field(default_factory=threading.Event)
 
     async def close(self) -> None:
         """Wait for work under way, drop what is queued."""
         self.stopping.set()
-        for threads in (self.compute, self.embed, self.callers, self.disk):
+        for threads in (self.waiting, self.compute, self.embed, self.callers, self.disk):
             await asyncio.to_thread(threads.close)
 
 
@@ -99,6 +102,7 @@ def open_foundation(settings: Settings) -> Foundation:
             disk=Threads("disk", _DISK_THREADS),
             embed=Threads("embed", 1, _NICENESS),
             callers=Threads("callers", _CALLER_THREADS),
+            waiting=Threads("waiting", _WAITING_THREADS),
         ),
         background=Background(_report),
         alone=alone,

@@ -90,6 +90,7 @@ from nextlabel.server.wiring.groups import (
 )
 from nextlabel.server.wiring.lookups import ProjectLookups
 from nextlabel.server.wiring.quality import quality_parts
+from nextlabel.server.wiring.ray import on_cluster
 from nextlabel.server.wiring.runs import run_parts
 
 if TYPE_CHECKING:
@@ -264,6 +265,7 @@ def _learning(base: Foundation, pool: PoolParts, projects: ProjectParts, labelin
             functions=FunctionValues(filter_functions(base.settings.filters, base.workers.compute)),
         ),
         executor=base.workers.compute,
+        trainings=on_cluster(base.cluster, base.workers.waiting, base.workers.compute),
         clock=base.clock,
         budgets=projects.budgets,
         models_dir=base.settings.data_dir / "models",

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
+from nextlabel.server.compute.on_cluster import OnCluster
 from nextlabel.server.compute.ray_cluster.cluster import RayCluster
 from nextlabel.server.compute.ray_cluster.link import ClusterLost
+from nextlabel.server.compute.threads import Threads
+from nextlabel.server.ports.system import Executor
 from nextlabel.server.settings.settings import ComputeSettings
 from nextlabel.server.values.errors import FailedPrecondition
 
@@ -22,6 +25,11 @@ def ray_cluster(settings: ComputeSettings) -> RayCluster | None:
         return None
     _check_installed()
     return RayCluster(settings.ray.address, settings.ray.workers, settings.ray.without)
+
+
+def on_cluster(cluster: RayCluster | None, waiting: Threads, here: Threads) -> Executor:
+    """Return what does work that can travel: a cluster that ``waiting`` threads wait for, or threads ``here``."""
+    return here if cluster is None else OnCluster(cluster, waiting, here)
 
 
 @contextmanager

@@ -12,8 +12,8 @@ import structlog
 from typing_extensions import override
 
 from nextlabel.server.compute.alone import Alone
-from nextlabel.server.compute.ray_cluster.link import ClusterLost, Died, Link, Unfinished
-from nextlabel.server.ports.cluster import Cluster
+from nextlabel.server.compute.ray_cluster.link import ClusterLost, Died, Job, Link, Unfinished
+from nextlabel.server.ports.cluster import Cluster, Elsewhere, NotComputed
 from nextlabel.server.values.errors import Unavailable
 
 Part = TypeVar("Part")
@@ -24,7 +24,7 @@ _LOOK_S = 2.0
 _AGAIN_S = 30.0
 
 
-class RayCluster(Cluster):
+class RayCluster(Cluster, Elsewhere):
     """Work goes to the cluster at ``address``, or to one on this machine for ''.
 
     While there is none, this process computes itself, or refuses to with ``without`` "refuse".
@@ -56,24 +56,34 @@ class RayCluster(Cluster):
         if len(parts) < 2:
             yield from map(work, parts)
             return
-        pickled = _pickled(work, parts)
+        job = _travelling(work, parts, homes)
         done = 0
         link = self._link
-        if pickled is not None:
+        if job is not None:
             try:
-                told = _in_order(link, pickled, homes, on_gpus=on_gpus)
-                for result in told:
+                for result in _in_order(_joined(link).run(job, "gpus" if on_gpus else "processors"), work):
                     yield work(parts[done]) if isinstance(result, Unfinished) else result
                     done += 1
             except ClusterLost as lost:
                 self._lose(link, lost)
-                if self._refuses:
-                    raise Unavailable(
-                        "the Ray cluster cannot be reached, and compute.ray.without says not to compute without it; "
-                        "try again when it is back",
-                        reason="CLUSTER_UNREACHABLE",
-                    ) from lost
         yield from self._alone.map(work, parts[done:])
+
+    @override
+    def compute(self, work: Callable[[], Result], wanted: Callable[[], bool]) -> Result:
+        job = _travelling(_called, [work])
+        if job is None:
+            raise NotComputed("it cannot travel")
+        link = self._link
+        try:
+            for result in _in_order(_joined(link).run(job, "one", wanted), work):
+                if isinstance(result, Unfinished):
+                    raise NotComputed(result.reason)
+                found: Result = result
+                return found
+        except ClusterLost as lost:
+            self._lose(link, lost)
+            raise NotComputed(str(lost)) from lost
+        raise NotComputed("it is not wanted any more")
 
     def join(self) -> None:
         """Join or start the cluster, if that is not done. Blocks.
@@ -120,8 +130,17 @@ class RayCluster(Cluster):
             self._link = None
 
     def _lose(self, link: Link | None, lost: ClusterLost) -> None:
-        if link is None:
-            return
+        """Give up the link; raise where this process may not compute without one."""
+        if link is not None:
+            self._leave(link, lost)
+        if self._refuses:
+            raise Unavailable(
+                "the Ray cluster cannot be reached, and compute.ray.without says not to compute without it; "
+                "try again when it is back",
+                reason="CLUSTER_UNREACHABLE",
+            ) from lost
+
+    def _leave(self, link: Link, lost: ClusterLost) -> None:
         _log.warning("ray_lost", reason=str(lost), then="refused" if self._refuses else "computed here")
         # Whoever joins holds the lock for long, and joins another one anyway.
         if self._changing.acquire(blocking=False):
@@ -133,29 +152,36 @@ class RayCluster(Cluster):
                 self._changing.release()
 
 
-def _in_order(
-    link: Link | None, pickled: tuple[bytes, list[bytes]], homes: Sequence[int], *, on_gpus: bool
-) -> Iterator[Any]:
+def _joined(link: Link | None) -> Link:
     if link is None:
         raise ClusterLost("it is not joined")
+    return link
+
+
+def _in_order(told: Iterator[Any], work: object) -> Iterator[Any]:
+    name = type(work).__name__
     early: dict[int, object] = {}
     following = 0
-    for number, result in link.run(*pickled, homes, on_gpus=on_gpus):
+    for number, result in told:
         if isinstance(result, Died):
-            _log.warning("ray_process_died", part=number)
+            _log.warning("ray_process_died", work=name, part=number)
             continue
         early[number] = result
         if isinstance(result, Unfinished):
-            _log.warning("ray_process_failed", part=number, reason=result.reason)
+            _log.warning("ray_process_failed", work=name, part=number, reason=result.reason)
         while following in early:
             yield early.pop(following)
             following += 1
 
 
-def _pickled(work: Callable[[Part], Result], parts: Sequence[Part]) -> tuple[bytes, list[bytes]] | None:
-    """Return what travels, or None for a strategy that cannot."""
+def _called(work: Callable[[], Result]) -> Result:
+    return work()
+
+
+def _travelling(work: Callable[[Part], Result], parts: Sequence[Part], homes: Sequence[int] = ()) -> Job | None:
+    """Return what travels, or None for what cannot, such as a strategy of somebody else's."""
     try:
-        return pickle.dumps(work, protocol=5), [pickle.dumps(part, protocol=5) for part in parts]
+        return Job(pickle.dumps(work, protocol=5), [pickle.dumps(part, protocol=5) for part in parts], homes)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         _log.warning("not_computed_on_ray", reason=str(error))
         return None

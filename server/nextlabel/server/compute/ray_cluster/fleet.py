@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nextlabel.server.compute.ray_cluster.worker import PartWorker, this_version
 
@@ -27,18 +29,19 @@ class Slot:
 class Fleet:
     """Actors of one kind. Safe to use from several threads.
 
-    ``count`` fixes their number; by default there is one for each processor, or GPU, that the cluster has.
+    ``count`` fixes their number; by default there is one for each processor, or GPU, that the cluster has. Those
+    ``beside`` the others take nothing of what the cluster has to offer: the others have it all.
     """
 
-    def __init__(self, count: int | None, *, gpus: bool = False) -> None:
+    def __init__(self, count: int | None, on: Literal["processors", "gpus", "beside"] = "processors") -> None:
         self._count = count
-        self._gpus = gpus
+        self._on = on
         self._slots: list[Slot] = []
         self._lock = threading.Lock()
 
     def grow(self) -> int:
         """Have as many actors as there should be now; return how many that are."""
-        wanted = self._count or int(ray.cluster_resources().get("GPU" if self._gpus else "CPU", 0))
+        wanted = self._count or int(ray.cluster_resources().get("GPU" if self._on == "gpus" else "CPU", 0))
         with self._lock:
             self._slots += [self._new() for _ in range(wanted - len(self._slots))]
             return len(self._slots)
@@ -62,6 +65,13 @@ class Fleet:
             if slot in self._slots:
                 self._slots[self._slots.index(slot)] = self._new()
 
+    def end(self) -> None:
+        """End all actors, whatever they are at."""
+        with self._lock:
+            for slot in self._slots:
+                ray.kill(slot.actor)
+            self._slots.clear()
+
     def _greet(self, slot: Slot) -> None:
         try:
             theirs, _ = ray.get(slot.answer)
@@ -73,6 +83,15 @@ class Fleet:
         slot.ready = True
 
     def _new(self) -> Slot:
-        resources = {"num_gpus": 1} if self._gpus else {"num_cpus": 1}
-        actor = ray.remote(PartWorker).options(max_restarts=0, max_task_retries=0, **resources).remote(ray.get)
+        asks = _beside() if self._on == "beside" else {"num_gpus" if self._on == "gpus" else "num_cpus": 1}
+        actor = ray.remote(PartWorker).options(max_restarts=0, max_task_retries=0, **asks).remote(ray.get)
         return Slot(actor, actor.ping.remote())
+
+
+def _beside() -> dict[str, Any]:
+    """Return options for an actor that takes no processor, on a machine that computes; some heads do not."""
+    computing = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    if not computing:
+        return {"num_cpus": 0}
+    [node] = random.choices(computing, [node["Resources"]["CPU"] for node in computing])  # noqa: S311 -- any will do
+    return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)}

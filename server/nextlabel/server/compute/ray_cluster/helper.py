@@ -56,53 +56,56 @@ def _join(settings: dict[str, Any]) -> None:
 
 
 def _begin_to_serve(settings: dict[str, Any]) -> None:
-    from nextlabel.server.compute.ray_cluster.fleet import Fleet
+    from nextlabel.server.compute.ray_cluster.fleets import Fleets
 
-    fleets = Fleet(settings["workers"]), Fleet(None, gpus=True)
+    fleets = Fleets(settings["workers"])
     listener = Listener(settings["socket"], authkey=bytes.fromhex(settings["key"]))
-    width = fleets[0].grow()
-    threading.Thread(target=_serve, args=(listener, settings["key"][:8], *fleets), daemon=True).start()
+    width = fleets.processors.grow()
+    threading.Thread(target=_serve, args=(listener, settings["key"][:8], fleets), daemon=True).start()
     _say({"width": width})
 
 
-def _serve(listener: Listener, name: str, processors: Any, gpus: Any) -> None:
+def _serve(listener: Listener, name: str, fleets: Any) -> None:
     for number in count():
         with suppress(OSError, EOFError):
             connection = listener.accept()
-            job = f"{name}/{number}"
-            threading.Thread(target=_run, args=(connection, job, processors, gpus), daemon=True).start()
+            threading.Thread(target=_run, args=(connection, f"{name}/{number}", fleets), daemon=True).start()
 
 
-def _run(connection: Connection, name: str, processors: Any, gpus: Any) -> None:
+def _run(connection: Connection, name: str, fleets: Any) -> None:
     import ray
 
     from nextlabel.server.compute.ray_cluster.fleet import UnfitCluster
     from nextlabel.server.compute.ray_cluster.job import ClusterJob
 
     with connection, suppress(OSError, EOFError):
-        homes, parts, on_gpus = connection.recv()
+        homes, parts, by = connection.recv()
         work = connection.recv_bytes()
-        fleet = gpus if on_gpus and gpus.grow() else processors
 
         def tell(number: int, well: bool, result: bytes) -> None:
             connection.send((number, well))
             connection.send_bytes(result)
 
+        def alive() -> None:
+            connection.send(None)
+
         try:
-            job = ClusterJob(
-                name=name,
-                fleet=fleet,
-                work=work,
-                parts=parts,
-                homes=homes,
-                tell=tell,
-                died=lambda number: connection.send((number, None)),
-                alive=lambda: connection.send(None),
-            )
-            job.run()
+            with fleets.lent(by, alive) as fleet:
+                job = ClusterJob(
+                    name=name,
+                    fleet=fleet,
+                    work=work,
+                    parts=parts,
+                    homes=homes,
+                    tell=tell,
+                    died=lambda number: connection.send((number, None)),
+                    alive=alive,
+                )
+                job.run()
         except (UnfitCluster, ray.exceptions.RayError) as error:
-            connection.send((-1, False))
-            connection.send_bytes(str(error).encode())
+            # That one process does not start says nothing of the others.
+            lost = by != "one" or not isinstance(error, UnfitCluster)
+            tell(-1 if lost else 0, False, str(error).encode())
 
 
 def _end(settings: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Client
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nextlabel.server.system.folders import remove_folder
 
@@ -48,6 +48,15 @@ class Unfinished:
 @dataclass(frozen=True, slots=True)
 class Died:
     """The process that computed on a part is gone; another one is given the part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work and the parts to do it on, pickled, and where each part is at home, or nothing."""
+
+    work: bytes
+    parts: Sequence[bytes]
+    homes: Sequence[int] = ()
 
 
 class Link:
@@ -101,18 +110,22 @@ class Link:
         """Whether the helper runs."""
         return self._helper.poll() is None
 
-    def run(self, work: bytes, parts: Sequence[bytes], homes: Sequence[int], *, on_gpus: bool) -> Iterator[Any]:
+    def run(
+        self, job: Job, by: Literal["processors", "gpus", "one"], wanted: Callable[[], bool] = lambda: True
+    ) -> Iterator[Any]:
         """Yield (number of a part, its result or `Unfinished`) as they come, and `Died` before, where that happens.
+
+        A process that does the whole job alone (``one``) is ended when this is left, or no longer ``wanted``.
 
         Raises:
             ClusterLost: the cluster or the helper is gone, or silent.
         """
         try:
             with Client(self.socket, authkey=self._key) as connection:
-                connection.send((homes, parts, on_gpus))
-                connection.send_bytes(work)
-                left = len(parts)
-                while left:
+                connection.send((job.homes, job.parts, by))
+                connection.send_bytes(job.work)
+                left = len(job.parts)
+                while left and wanted():
                     told = _received(connection.poll, connection.recv)
                     if told is None:
                         continue

@@ -20,6 +20,7 @@ from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled
+from nextlabel.server.domain.learning.trainings import Evaluating, Training
 from nextlabel.server.domain.learning.types.task_learner import AdvisedGold, Beside, PredictedAnswer
 from nextlabel.server.domain.learning.types.task_learners import learner_spec, task_learner
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
@@ -44,13 +45,17 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learning:
-    """Models of every project. Arrays are worked on in the executor, never on the event loop."""
+    """Models of every project. Arrays are worked on in the executor, never on the event loop.
+
+    ``trainings`` runs trainings and evaluations, which pickle.
+    """
 
     store: StateStore
     pools: Pools
     samples: Samples
     filters: LabelFilters
     executor: Executor
+    trainings: Executor
     clock: Clock
     budgets: Budgets
     models_dir: Path
@@ -105,7 +110,7 @@ class Learning:
             sources = await self.filters.labeled.sources(project, labeled.rows_N.tolist())
             spec = learner_spec(project)
             beside = await self.beside(project, labeled.rows_N.tolist())
-            model = await self.executor.run(lambda: learner.train(labeled.training, beside, spec, seed, previous))
+            model = await self.trainings.run(Training(learner, labeled.training, beside, spec, seed, previous))
             evaluation = await self._evaluate(project, model, Split.HOLDOUT)
             version = last + 1
             path = self._path(project.id, version)
@@ -315,7 +320,7 @@ class Learning:
         if found is None:
             return None
         learner, advice = task_learner(project), await self.advice.features(project.id, found.rows, model.classes)
-        return await self.executor.run(lambda: learner.evaluate(model, found.embeddings_nD, found.bodies, advice))
+        return await self.trainings.run(Evaluating(learner, model, found.embeddings_nD, found.bodies, advice))
 
     async def _loaded_or_none(self, version: ModelVersion) -> TrainedModel | None:
         """Return the model of a version; None (and a log line) when its file cannot be trusted."""
