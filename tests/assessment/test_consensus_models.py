@@ -51,6 +51,22 @@ def test_good_annotators_count_more_with_three_answers_an_item():
         assert right(posterior, truth) > 0.87
 
 
+def test_annotators_who_are_alike_are_taken_for_alike():
+    """Two answers an item hardly tell six annotators apart: what seems to is chance, and costs right labels."""
+    found = []
+    for seed in range(8):
+        truth, given = simulated(seed, [0.65] * 6, items=800)
+        given[np.random.default_rng(seed).random(given.shape) > 0.4] = -1
+        answers, answered = table(given, 2), (given >= 0).any(axis=1)
+        posterior, panel = one_coin(answers)
+        accuracy_W = np.exp(panel.log_given_KC.reshape(6, 2, 2)[:, 0, 0])
+        of_votes = right(majority(answers)[answered], truth[answered])
+        found.append((accuracy_W.std(), right(posterior[answered], truth[answered]) - of_votes))
+    spread, gain = np.mean(found, axis=0)
+    assert spread < 0.045
+    assert gain > -0.01
+
+
 def test_one_more_answer_needs_no_fit():
     _, given = simulated(1, [0.9, 0.7, 0.6], classes=3)
     posterior, panel = dawid_skene(table(given, 3))
@@ -98,6 +114,24 @@ def test_even_errors_take_one_number_an_annotator():
     answers = table(given, 4)
     assert choose(answers).method == "one_coin"
     assert right(one_coin(answers)[0], truth) > right(dawid_skene(answers)[0], truth)
+
+
+def test_how_likely_answers_are_is_told_with_the_class_of_gold():
+    _, given = simulated(4, [0.8, 0.6], items=12, classes=3)
+    given[3, 1] = -1
+    gold = np.where(np.arange(12) % 3 == 0, given[:, 0], NO_GOLD)
+    answers = table(given, 3, gold)
+    panel = dawid_skene(answers)[1]
+    chance_WGT = np.exp(panel.log_given_KC).reshape(2, 3, 3)
+    likely = 0.0
+    for item, known in enumerate(gold):
+        by_class = [
+            np.exp(panel.log_prior_C[c])
+            * np.prod([chance_WGT[w, said, c] for w, said in enumerate(given[item]) if said >= 0])
+            for c in range(3)
+        ]
+        likely += np.log(sum(by_class) if known == NO_GOLD else by_class[known])
+    assert panel.log_likelihood(answers) == pytest.approx(likely)
 
 
 def test_without_gold_nothing_is_claimed_about_gold():

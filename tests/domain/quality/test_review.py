@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,7 @@ from nextlabel.server.values.ids import new_id
 from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.labeling.leases import LeaseState
 from nextlabel.server.values.labeling.reviews import ReviewReason
-from nextlabel.server.values.projects.projects import Component
+from nextlabel.server.values.projects.projects import CROWDLAB, Component
 from tests.domain.service import CLASSES, Service
 
 pytestmark = pytest.mark.started
@@ -237,3 +238,20 @@ async def test_people_who_contradict_models_about_an_audited_item_are_an_audit_f
     await service.label(project, {item: CLASSES[1]}, annotator="ann")
     (entry,) = [one for one in await queue(service).entries(project) if one.item_id == item]
     assert ReviewReason.AUDIT_FAILURE in entry.reasons
+
+
+async def test_where_gold_has_weighed_the_texts_people_look_at_what_that_leaves_open(service):
+    project = await labeled(service)
+    before = {entry.item_id: entry for entry in await queue(service).entries(project)}
+    labels = service.parts.labeling.labels
+    known = await labels.consensus(project)
+    rows = {one.item_id: row for row, one in known.items()}
+    for item, doubt in (("i3", 0.1), ("i5", 0.6), ("i7", 0.3)):
+        known[rows[item]] = replace(known[rows[item]], method=CROWDLAB, probability=1 - doubt)
+    entries = {entry.item_id: entry for entry in await queue(service).entries(project)}
+    told = {item: entries[item].wrong_probability for item in ("i3", "i5", "i7")}
+    assert told == pytest.approx({"i3": 0.1, "i5": 0.6, "i7": 0.3})
+    assert [item for item in entries if item in told] == ["i5", "i7", "i3"]
+    assert entries["i5"].reasons == entries["i7"].reasons == (ReviewReason.LOW_CONFIDENCE,)
+    assert ReviewReason.LOW_CONFIDENCE not in entries["i3"].reasons
+    assert entries["i40"] == before["i40"]

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.assessment.consensus.table import AnswerTable
+from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,10 +58,13 @@ class Panel:
         return table.clamped(normalised(self._log_joint(table)))
 
     def log_likelihood(self, table: AnswerTable) -> float:
-        """Return how likely all answers are, by natural logarithm, whatever the true classes."""
+        """Return how likely all answers are, by natural logarithm: with the class of gold, else whatever the class."""
         log_NC = self._log_joint(table)
         most_N = log_NC.max(axis=1)
-        return float((most_N + np.log(np.exp(log_NC - most_N[:, None]).sum(axis=1))).sum())
+        likely_N = most_N + np.log(np.exp(log_NC - most_N[:, None]).sum(axis=1))
+        known = np.flatnonzero(table.gold_N != NO_GOLD)
+        likely_N[known] = log_NC[known, table.gold_N[known]]
+        return float(likely_N.sum())
 
     def _log_joint(self, table: AnswerTable) -> Floats:
         return np.asarray(np.asarray(table.given @ self.log_given_KC) + self.log_prior_C)

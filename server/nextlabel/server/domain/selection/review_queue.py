@@ -20,7 +20,7 @@ from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.labeling.reviews import DoubtedLabel, ReviewEntry, ReviewReason
-from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.projects.projects import CROWDLAB, Project
 
 REVIEW = "review"
 """Name of what picks the batches of reviews."""
@@ -140,6 +140,11 @@ def _unsure(agreed: Consensus) -> bool:
     return agreed.confidence is not None and agreed.confidence < LOW_CONFIDENCE
 
 
+def _weighed(agreed: Consensus) -> bool:
+    """Return whether gold has weighed the texts beside the answers: what that leaves open is all there is to say."""
+    return agreed.method == CROWDLAB and agreed.probability is not None and not agreed.trusted
+
+
 def _review_batches(tx: Transaction, project: ProjectId) -> set[str]:
     return {batch.id for batch in tx.labeling.batches(project) if batch.strategy.name == REVIEW}
 
@@ -174,7 +179,7 @@ class _Known:
         reasons = []
         if _disputed(agreed):
             reasons.append(ReviewReason.DISAGREEMENT)
-        if _unsure(agreed):
+        if _unsure(agreed) or (_weighed(agreed) and agreed.doubt > 1 - LOW_CONFIDENCE):
             reasons.append(ReviewReason.LOW_CONFIDENCE)
         asked_llm = any(a.kind is AnnotatorKind.LLM for a in self.given.get(row, ()))
         if known.other_label and not agreed.trusted and asked_llm:
@@ -201,6 +206,8 @@ class _Known:
     def wrong_probability(self, row: int) -> float:
         """Return how probably the label of a row is wrong, as far as anything speaks against it."""
         agreed = self.agreed[row]
+        if _weighed(agreed):
+            return agreed.doubt
         said = [self._doubted(row)]
         if _disputed(agreed):
             said.append(agreed.doubt)
