@@ -95,7 +95,8 @@ def _told(texts: Texts, llm: float, passing: bool, rng: np.random.Generator) -> 
     seen = np.concatenate([chosen, drawn])
     rest = np.setdiff1d(np.arange(POOL), seen)
     labels_C = np.bincount(np.where(people_N, true_N, said_N)[people_N | answered_N], minlength=classes)
-    few_n = (labels_C < FEW_LABELS)[true_N[drawn]] & ~answered_N[drawn]
+    learned_n = ~answered_N[drawn]
+    few_n = learned_n & (labels_C < FEW_LABELS)[true_N[drawn]]
     told = []
     for probabilities_NC in (unseen_NC, newest_NC):
         label_N = np.where(answered_N, said_N, probabilities_NC.argmax(axis=1))
@@ -112,7 +113,7 @@ def _told(texts: Texts, llm: float, passing: bool, rng: np.random.Generator) -> 
         )
         survey = replace(survey, untold=untold)
         figures = {one.kind: one.estimate for one in survey.figures(0, share=True, watched=False)}
-        effect = design_effect(right_N[drawn], true_N[drawn], few_n)
+        effect = design_effect(right_N[drawn], true_N[drawn], learned_n, few_n)
         corrected = float((~right_N[seen]).sum() / POOL)
         alone = figures[FigureKind.AUDIT]
         joined = figures.get(FigureKind.PREDICTION_POWERED, alone)

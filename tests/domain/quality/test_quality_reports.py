@@ -236,7 +236,7 @@ async def test_labels_of_a_learner_are_measured_by_learners_that_have_not_seen_t
     assert abs(found[0].estimate.value - truth) < 0.08
     # Draws of a class with few labels count together: their learners were trained on each other's labels.
     monkeypatch.setattr(measured, "FEW_LABELS", 101)
-    monkeypatch.setattr(measured, "design_effect", lambda right_n, class_n, few_n: 1.0 + 3.0 * few_n.mean())
+    monkeypatch.setattr(measured, "design_effect", lambda right_n, class_n, learned_n, few_n: 1.0 + 3.0 * few_n.mean())
     wider = await service.parts.reports.quality.measured_deliveries.of(project, 0.9)
     for one, wide in zip(found, wider, strict=True):
         assert wide.estimate.value == one.estimate.value

@@ -12,24 +12,36 @@ from nextlabel.server.assessment.intervals import Estimate
 FEW_LABELS = 10
 """Labels of a class below which one of them often decides how others of the class are predicted."""
 
+LEARNED_TOGETHER = 1.15
+"""By how much errors of learners vary more than their draws would, where classes have many labels (measured)."""
+
 
 def design_effect(
-    right_n: npt.NDArray[np.bool_], class_n: npt.NDArray[np.int64], few_n: npt.NDArray[np.bool_]
+    right_n: npt.NDArray[np.bool_],
+    class_n: npt.NDArray[np.int64],
+    learned_n: npt.NDArray[np.bool_],
+    few_n: npt.NDArray[np.bool_],
 ) -> float:
     """Return by how much the variance of the share that is right exceeds that of as many independent draws; at least 1.
 
-    Each draw is judged by a learner that was trained on the others. Where a class has few labels, two draws of it help
-    each other to be right, and one alone is wrong: such draws, told by ``few_n``, count together with those of their
-    class, as one cluster (Kish 1965; Liang and Zeger 1986). That the learner of all draws is the better the less often
-    they drew the same class again is left out: where draws are nearly all labels that there are, it tells too little.
+    Draws in ``learned_n`` are judged by learners that were trained on the others. Whether one is right then depends on
+    another as that does on it: with g(i, j), what draw j changes in how probably i is right, the n draws' variance
+    grows by the mean of g(i, j) g(j, i), which is positive as alike texts help each other. No single set of folds shows
+    it (Bengio and Grandvalet 2004), so that `LEARNED_TOGETHER` stands for it.
+
+    Where a class has few labels it is large: one draw of it is wrong, two are right. Such draws, told by ``few_n``,
+    count together with those of their class, as one cluster (Kish 1965; Liang and Zeger 1986). That the learner of all
+    draws is the better the less often they drew the same class again is left out: where draws are nearly all labels
+    that there are, it tells too little.
     """
     if not len(right_n):
         return 1.0
     off_n = right_n - right_n.mean()
     alone = float((off_n**2).sum())
     together_c = np.bincount(class_n[few_n], off_n[few_n])
-    clustered = float((off_n[~few_n] ** 2).sum() + (together_c**2).sum())
-    return max(1.0, clustered / alone) if alone else 1.0
+    inflated_n = np.where(learned_n, LEARNED_TOGETHER, 1.0) * off_n**2
+    clustered = float(inflated_n[~few_n].sum() + max(inflated_n[few_n].sum(), (together_c**2).sum()))
+    return clustered / alone if alone else 1.0
 
 
 def widened(share: Estimate, effect: float) -> Estimate:

@@ -123,17 +123,15 @@ def _effect(
     right: Set[int],
     drawn: Sequence[int],
 ) -> float:
-    """Return the design effect of draws that a learner would label, which was trained on few others of their class."""
+    """Return the design effect of draws that learners would label which were trained on the others."""
     kind = task_type(project.annotation_type)
     counted = Counter(kind.classes(one.body) for one in joined.values())
     place = {names: number for number, names in enumerate(counted)}
     classes = [kind.classes(joined[row].body) for row in drawn]
-    few = [
-        labels[row].source is LabelSource.LEARNER and counted[names] < FEW_LABELS
-        for row, names in zip(drawn, classes, strict=True)
-    ]
+    learned_n = np.array([labels[row].source is LabelSource.LEARNER for row in drawn], np.bool_)
+    few_n = learned_n & np.array([counted[names] < FEW_LABELS for names in classes], np.bool_)
     numbers = np.array([place[names] for names in classes], np.int64)
-    return design_effect(np.array([row in right for row in drawn], np.bool_), numbers, np.array(few, np.bool_))
+    return design_effect(np.array([row in right for row in drawn], np.bool_), numbers, learned_n, few_n)
 
 
 def _more(estimate: Estimate, share: float) -> Estimate:
