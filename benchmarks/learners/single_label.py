@@ -39,12 +39,19 @@ FEWEST_SEEDS = 3  # for an interval
 FEW = 100  # "up to 100 labels"
 ERRORS = 0.2
 ERRING_LABELS = 100
+DRAWN_AS_POOL = 20_000  # with replacement: enough for the second decimal
+SKEWED = ", skewed"
 PEOPLE, RANDOM, CONFUSIONS = "people", "random errors", "confusions"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Scores in [0, 1] on the test part after `labels` random labels by an annotator."""
+    """Scores in [0, 1] on the test part after `labels` random labels by an annotator.
+
+    Attributes:
+        default_ece_as_pool: the same on test items drawn with the class shares of a skewed pool; None for others, whose
+            test part has the shares of the pool.
+    """
 
     set: str
     annotator: str
@@ -57,6 +64,7 @@ class Trial:
     default_ece: float
     candidate: str
     seconds: float
+    default_ece_as_pool: float | None = None
 
 
 def skewed(data: LabeledSet, seed: int) -> LabeledSet:
@@ -72,7 +80,7 @@ def skewed(data: LabeledSet, seed: int) -> LabeledSet:
     kept = np.sort(np.concatenate([rows[:size] for rows, size in zip(of_class, sizes, strict=True)]))
     return replace(
         data,
-        name=f"{data.name}, skewed",
+        name=f"{data.name}{SKEWED}",
         train_embeddings_ND=data.train_embeddings_ND[kept],
         train_labels_N=data.train_labels_N[kept],
     )
@@ -124,7 +132,17 @@ def run_trial(data: LabeledSet, names_CD: NDArray[np.float32], annotator: str, s
         default_ece=default.ece,
         candidate="none" if choice is None else str(choice.candidate) + " + names" * choice.described,
         seconds=round(seconds, 3),
+        default_ece_as_pool=_ece_as_pool(data, model, seed) if data.name.endswith(SKEWED) else None,
     )
+
+
+def _ece_as_pool(data: LabeledSet, model: Model, seed: int) -> float:
+    pool_C, test_C = (
+        np.bincount(labels, minlength=len(data.classes)) for labels in (data.train_labels_N, data.test_labels_M)
+    )
+    odds_M = (pool_C / np.maximum(test_C, 1))[data.test_labels_M]
+    drawn = np.random.default_rng(seed).choice(len(odds_M), DRAWN_AS_POOL, p=odds_M / odds_M.sum())
+    return evaluate(model, data.test_embeddings_MD[drawn], data.test_labels_M[drawn]).ece
 
 
 def _evaluation(data: LabeledSet, model: Model) -> ClassEvaluation:
@@ -164,8 +182,8 @@ def bootstrap_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
 
 def table(trials: Sequence[Trial]) -> str:
     lines = [
-        "| set | labels by | labels | seeds | baseline | default | accuracy | macro-F1 | ECE | chosen |",
-        "| --- | --- | ---: | ---: | ---: | ---: | --- | --- | ---: | --- |",
+        "| set | labels by | labels | seeds | baseline | default | accuracy | macro-F1 | ECE | ECE as pool | chosen |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- | --- | ---: | ---: | --- |",
     ]
     below, below_f1 = [], []
     gains: dict[str, list[float]] = {}
@@ -180,16 +198,18 @@ def table(trials: Sequence[Trial]) -> str:
         told = len(cell) >= FEWEST_SEEDS
         below += [where] if told and high < 0 else []
         below_f1 += [where] if told and high_f1 < 0 else []
-        if n <= FEW and "skewed" not in name:
+        if n <= FEW and SKEWED not in name:
             gains.setdefault(annotator, []).append(float(gain.mean()))
         chosen = ", ".join(f"{c} {k}" for c, k in Counter(t.candidate for t in cell).most_common())
         baseline, default, ece = (
             np.mean([getattr(t, which) for t in cell]) for which in ("baseline", "default", "default_ece")
         )
+        as_pool = [t.default_ece_as_pool for t in cell if t.default_ece_as_pool is not None]
+        shown = f"{np.mean(as_pool):.3f}" if as_pool else ""
         lines.append(
             f"| {name} | {annotator} | {n} | {len(cell)} | {baseline:.3f} | {default:.3f} "
             f"| {gain.mean():+.1f}{f' ({low:+.1f} to {high:+.1f})' * told} "
-            f"| {gain_f1.mean():+.1f}{f' ({low_f1:+.1f} to {high_f1:+.1f})' * told} | {ece:.3f} | {chosen} |"
+            f"| {gain_f1.mean():+.1f}{f' ({low_f1:+.1f} to {high_f1:+.1f})' * told} | {ece:.3f} | {shown} | {chosen} |"
         )
     slowest = max(trials, key=lambda t: t.seconds)
     means = ", ".join(f"**{np.mean(found):+.1f}** by {annotator}" for annotator, found in gains.items())
@@ -209,7 +229,7 @@ def table(trials: Sequence[Trial]) -> str:
 
 def _place(cell: tuple[str, str, int]) -> tuple[bool, int, str, int]:
     name, annotator, n = cell
-    return "skewed" in name, (PEOPLE, RANDOM, CONFUSIONS).index(annotator), name, n
+    return SKEWED in name, (PEOPLE, RANDOM, CONFUSIONS).index(annotator), name, n
 
 
 def main() -> None:

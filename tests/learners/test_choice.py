@@ -10,6 +10,7 @@ from nextlabel.server.learners.candidates.calibration import calibrate
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
 from nextlabel.server.learners.candidates.choice import (
     FEW_LABELS,
+    Descriptions,
     HeldOut,
     choose,
     cross_validate,
@@ -78,7 +79,9 @@ def _held_out(blobs: Blobs, items: np.ndarray) -> HeldOut:
 def test_every_item_to_choose_by_is_held_out_once_and_no_other(blobs: Blobs, others: int, n: int, folds: int) -> None:
     items = np.arange(others, others + n)
     fitter = RecordingFitter(_labels(blobs, others + n), blobs.embeddings[600:700], 5)
-    cross_validate(fitter, others + n, _held_out(blobs, items), False, expected_macro_f1, np.random.default_rng(0))
+    cross_validate(
+        fitter, others + n, _held_out(blobs, items), Descriptions.NONE, expected_macro_f1, np.random.default_rng(0)
+    )
     held_out = {frozenset(range(others + n)) - rows for rows in fitter.fitted_on}
     assert len(held_out) == folds
     assert sorted(item for fold in held_out for item in fold) == items.tolist()
@@ -86,7 +89,9 @@ def test_every_item_to_choose_by_is_held_out_once_and_no_other(blobs: Blobs, oth
 
 def _choice(blobs: Blobs, measure: Measure) -> CandidateChoice:
     fitter = CandidateFitter(_labels(blobs, 50), np.arange(50), blobs.embeddings[600:700], LogisticSettings(5))
-    return cross_validate(fitter, 50, _held_out(blobs, np.arange(50)), False, measure, np.random.default_rng(0))
+    return cross_validate(
+        fitter, 50, _held_out(blobs, np.arange(50)), Descriptions.NONE, measure, np.random.default_rng(0)
+    )
 
 
 def test_scores_are_those_of_the_held_out_predictions(blobs: Blobs) -> None:
@@ -122,8 +127,28 @@ def test_descriptions_are_used_where_held_out_labels_say_so_and_only_there(blobs
     for name, order in (("right", np.arange(5)), ("wrong", (np.arange(5) + 1) % 5)):
         described = WeightedLabels(10 * centres[order], np.arange(5), np.ones(5, np.float32))
         fitter = CandidateFitter(labels, np.arange(15), blobs.embeddings[600:700], LogisticSettings(5), described)
-        chosen[name] = cross_validate(fitter, 15, held_out, True, expected_macro_f1, np.random.default_rng(0)).described
-    assert chosen == {"right": True, "wrong": False}
+        for way in (Descriptions.COMPARED, Descriptions.ALWAYS):
+            rng = np.random.default_rng(0)
+            chosen[name, way] = cross_validate(fitter, 15, held_out, way, expected_macro_f1, rng).described
+    assert [key for key, described in chosen.items() if not described] == [("wrong", Descriptions.COMPARED)]
+
+
+@pytest.mark.parametrize(
+    ("described", "labels", "classes", "expected"),
+    [
+        (None, 5, 3, Descriptions.NONE),
+        ([0, 1, 2], 9, 3, Descriptions.ALWAYS),
+        ([0, 1, 2], 30, 3, Descriptions.COMPARED),
+        ([0, 1, 2], 30, 2, Descriptions.ALWAYS),
+        ([0, 1], 30, 2, Descriptions.COMPARED),
+        ([0, 1, 2], FEW_LABELS, 2, Descriptions.COMPARED),
+    ],
+)
+def test_descriptions_are_used_while_labels_are_few_and_miss_a_class_that_is_described(
+    described: list[int] | None, labels: int, classes: int, expected: Descriptions
+) -> None:
+    shares = np.eye(3, dtype=np.float32)[np.arange(labels) % classes]
+    assert Descriptions.of(None if described is None else np.array(described), shares) is expected
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3])

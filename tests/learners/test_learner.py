@@ -105,7 +105,7 @@ def test_untrusted_labels_choose_where_there_are_no_others_although_some_are_wro
     assert _accuracy(default, topics) > _accuracy(plain, topics) + 0.03
 
 
-@pytest.mark.parametrize("labels", [1, 5])
+@pytest.mark.parametrize("labels", [1, 5, 40])
 def test_described_classes_are_known_before_their_first_label(topics: Blobs, labels: int) -> None:
     centres = np.stack([topics.embeddings[topics.labels == c].mean(axis=0) for c in range(6)])
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from itertools import product
 
 import numpy as np
@@ -27,12 +28,30 @@ MAX_LABELS = 2_000  # with more the pool adds little, and cross-validation would
 ENOUGH_TRUSTED = 30  # from here trusted labels choose alone
 
 
-def unchosen(labels: int) -> CandidateChoice:
-    """The plain estimator, where too few or too many labels are there to choose by.
+class Descriptions(Enum):
+    """What is done with the texts that describe the classes."""
 
-    Few labels are helped by what the label space says of its classes, many have no need of it.
-    """
-    return CandidateChoice(LearnerCandidate.PLAIN, described=labels < MIN_LABELS, scores=(), held_out=labels)
+    NONE = auto()
+    COMPARED = auto()
+    ALWAYS = auto()
+
+    @classmethod
+    def of(cls, described_k: Int64 | None, shares_NC: Float32) -> Descriptions:
+        """What suits labels of N items and descriptions of the classes k.
+
+        Few labels are always helped by descriptions. A class without labels is predicted only by what describes it,
+        and no held-out label can tell what that is worth; one that many labels miss is too rare for it to stand for.
+        """
+        if described_k is None:
+            return cls.NONE
+        unlabeled_C = ~shares_NC.any(axis=0)
+        few = len(shares_NC) < FEW_LABELS and bool(unlabeled_C[described_k].any())
+        return cls.ALWAYS if few or len(shares_NC) < MIN_LABELS else cls.COMPARED
+
+
+def unchosen(labels: int, *, described: bool = False) -> CandidateChoice:
+    """The plain estimator, where labels are too few or too many to choose by."""
+    return CandidateChoice(LearnerCandidate.PLAIN, described, scores=(), held_out=labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,12 +75,17 @@ def cross_validate(
     fitter: CandidateFitter,
     n_items: int,
     held_out: HeldOut,
-    describable: bool,
+    descriptions: Descriptions,
     measure: Measure,
     rng: np.random.Generator,
 ) -> CandidateChoice:
-    """Scores every candidate, with descriptions too where there are any, on the same folds, and chooses."""
-    variants = list(product(LearnerCandidate, (False, True) if describable else (False,)))
+    """Scores every candidate on the same folds, and chooses.
+
+    Args:
+        descriptions: whether they are compared with going without, or used whatever is chosen.
+    """
+    ways = (False,) if descriptions is Descriptions.NONE else (False, True)
+    variants = list(product(LearnerCandidate, ways))
     logits_knC = np.zeros((len(variants), *held_out.shares_nC.shape), np.float32)
     everything = np.arange(n_items)
     start: TrainedHead | None = None
@@ -73,9 +97,9 @@ def cross_validate(
             logits_knC[i, fold] = head.logits(held_out.embeddings_nD[fold])
     calibrations = [calibrate(logits, held_out.shares_nC, held_out.untrusted_n) for logits in logits_knC]
     scores = _scores(variants, logits_knC, calibrations, held_out.shares_nC, measure)
-    chosen = choose(scores)
-    calibration = calibrations[variants.index(chosen)]
-    candidate, described = chosen
+    candidate, described = choose(scores)
+    described = described or descriptions is Descriptions.ALWAYS
+    calibration = calibrations[variants.index((candidate, described))]
     labels = len(held_out.items_n)
     return CandidateChoice(candidate, described, scores, labels, calibration.sharpness, calibration.noise)
 

@@ -19,6 +19,7 @@ from nextlabel.server.learners.candidates.choice import (
     MAX_LABELS,
     MIN_LABELS,
     OTHERS_SAMPLE,
+    Descriptions,
     HeldOut,
     cross_validate,
     unchosen,
@@ -171,9 +172,10 @@ def _choice(
     last = previous.description.choice if previous is not None and previous.spec.is_measured_as(spec) else None
     if last is not None and not last.is_stale(len(items)):
         return last
+    descriptions = Descriptions.of(None if described is None else described.labels_N, targets.shares_NC)
     enough = MIN_LABELS <= len(items) <= MAX_LABELS and len(np.unique(targets.shares_NC[items].argmax(axis=1))) > 1
     if not enough or len(pool_MD) == 0:
-        return unchosen(len(items))
+        return unchosen(len(items), described=descriptions is Descriptions.ALWAYS)
     rng = np.random.default_rng(seed)
     others = np.setdiff1d(np.arange(len(targets.rows_N)), items)
     if len(others) > OTHERS_SAMPLE:
@@ -185,7 +187,7 @@ def _choice(
     embeddings = known.labels.embeddings_ND[np.searchsorted(known.item_R, first)]
     held_out = HeldOut(first, embeddings, known.shares_NC[first], ~known.trusted_N[first])
     measure = measure_of(spec, classes)
-    return cross_validate(fitter, len(known.rows_N), held_out, described is not None, measure, rng)
+    return cross_validate(fitter, len(known.rows_N), held_out, descriptions, measure, rng)
 
 
 def _fit_lda(training: TrainingSet, spec: LearnerSpec) -> _Fitted:
