@@ -44,9 +44,10 @@ class Descriptions(Enum):
         """
         if described_k is None:
             return cls.NONE
-        unlabeled_C = ~shares_NC.any(axis=0)
-        few = len(shares_NC) < FEW_LABELS and bool(unlabeled_C[described_k].any())
-        return cls.ALWAYS if few or len(shares_NC) < MIN_LABELS else cls.COMPARED
+        if len(shares_NC) < MIN_LABELS:
+            return cls.ALWAYS
+        misses_one = not shares_NC[:, described_k].any(axis=0).all()
+        return cls.ALWAYS if misses_one and len(shares_NC) < FEW_LABELS else cls.COMPARED
 
 
 def unchosen(labels: int, *, described: bool = False) -> CandidateChoice:
