@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from nextlabel.server.operations import backup, copying
-from nextlabel.server.operations.backup import BackupPlaces, back_up, put_back
+from nextlabel.server.operations.backup import back_up, put_back
+from nextlabel.server.operations.backup_folder import MANIFEST, BackupPlaces
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.lockfile import DirectoryLock
 from nextlabel.server.store.state_store import open_state_store
@@ -119,7 +120,7 @@ async def test_restore_leaves_a_directory_alone_that_holds_something_or_is_in_us
 
 async def test_an_unfinished_backup_is_refused(filled: Path, tmp_path: Path):
     back_up(BackupPlaces.within(filled), tmp_path / "copy")
-    (tmp_path / "copy" / backup.MANIFEST).unlink()
+    (tmp_path / "copy" / MANIFEST).unlink()
     with pytest.raises(InvalidArgument, match="not finished"):
         put_back(tmp_path / "copy", tmp_path / "restored")
     assert not (tmp_path / "restored").exists()
@@ -169,7 +170,7 @@ async def test_a_damaged_database_is_not_backed_up_as_if_it_were_whole(filled: P
         file.write(b"\xff" * 20_000)
     with pytest.raises(DataLoss, match="damaged"):
         back_up(BackupPlaces.within(filled), tmp_path / "copy")
-    assert not (tmp_path / "copy" / backup.MANIFEST).exists()
+    assert not (tmp_path / "copy" / MANIFEST).exists()
 
 
 async def test_a_backup_goes_neither_over_something_nor_into_what_it_copies(filled: Path, tmp_path: Path):

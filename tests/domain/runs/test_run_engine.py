@@ -6,7 +6,7 @@ from nextlabel.server.annotators.replay import ReplayAnnotator
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.runs.batch_annotation import BatchAnnotation
 from nextlabel.server.domain.runs.rounds import Rounds
-from nextlabel.server.values.errors import InvalidArgument, NotFound
+from nextlabel.server.values.errors import InvalidArgument, NotFound, Unavailable
 from nextlabel.server.values.money.budgets import Window
 from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.pool import Split
@@ -120,6 +120,23 @@ async def test_a_run_whose_beginning_breaks_ends_with_a_reason(service, monkeypa
     run = await service.replay_run(project, TRUTH)
     assert (run.state, run.stop_reason) == (RunState.FAILED, StopReason.ERROR)
     assert "internal error" in run.message
+
+
+async def test_a_run_whose_pool_is_out_of_reach_goes_on_when_it_is_back(service, monkeypatch):
+    project = await filled(service)
+    wait = Embedding.wait
+    tries = 0
+
+    async def out_of_reach(self, project):
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise Unavailable("the object store cannot be reached", reason="POOL_UNREACHABLE")
+        await wait(self, project)
+
+    monkeypatch.setattr(Embedding, "wait", out_of_reach)
+    run = await service.replay_run(project, TRUTH)
+    assert (run.stop_reason, tries) == (StopReason.BUDGET, 2)
 
 
 async def test_selection_is_reproducible_from_model_pool_settings_and_seed(tmp_path):

@@ -32,6 +32,7 @@ SERVER = {
     "doctor": "Check an installation and a data directory.",
     "backup": "Back up a data directory while it is served.",
     "restore": "Restore a backup.",
+    "backups": "List the backups that a bucket holds, or let one go.",
     "local-llm": "Serve a small LLM on this machine.",
     "tune-local": "Tune a small LLM on a project's answers, and measure it on gold.",
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nextlabel.server.cli.auto import auto
-from nextlabel.server.cli.backup import backup, restore
+from nextlabel.server.cli.backup import backup, backups, restore
 from nextlabel.server.cli.demo import demo
 from nextlabel.server.cli.doctor import doctor
 from nextlabel.server.cli.local_llm import local_llm
@@ -27,6 +27,7 @@ def commands() -> Sequence[tuple[str, str, Callable[..., Any]]]:
         "doctor": doctor,
         "backup": backup,
         "restore": restore,
+        "backups": backups,
         "local-llm": local_llm,
         "tune-local": tune_local,
     }

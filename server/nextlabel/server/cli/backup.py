@@ -1,4 +1,4 @@
-"""`nextlabel backup` and `nextlabel restore`."""
+"""`nextlabel backup`, `nextlabel restore` and `nextlabel backups`."""
 
 from __future__ import annotations
 
@@ -12,30 +12,51 @@ from nextlabel.server.cli.errors import reported
 from nextlabel.server.cli.places import PoolUrl, named_folder, places
 
 if TYPE_CHECKING:
-    from nextlabel.server.operations.backup import BackupPlaces
+    from nextlabel.server.operations.backup import BackupSummary
+    from nextlabel.server.operations.backup_folder import BackupPlaces
+    from nextlabel.server.operations.version_backup import VersionSummary
     from nextlabel.server.settings.settings import Settings
+    from nextlabel.server.store.lance_pool.held_backups import HeldBackup
+
+DataDir = Annotated[
+    Path | None, typer.Option(parser=named_folder, metavar="<path>", help="Data directory of the server.")
+]
+Config = Annotated[Path | None, typer.Option(help="Settings file of the server, TOML.")]
 
 
 @reported
 def backup(
     target: Annotated[Path, typer.Argument(help="Folder for the copy: a new one, or an empty one.")],
-    data_dir: Annotated[
-        Path | None, typer.Option(parser=named_folder, metavar="<path>", help="Data directory of the server.")
-    ] = None,
+    data_dir: DataDir = None,
     pool_url: PoolUrl = None,
-    config: Annotated[Path | None, typer.Option(help="Settings file of the server, TOML.")] = None,
+    config: Config = None,
+    copy: Annotated[
+        bool,
+        typer.Option("--copy", help="Copy a pool that is in a bucket, too, instead of holding its versions there."),
+    ] = False,
 ) -> None:
     """Copy a data directory, while it is served or not, and verify the copy.
 
-    A store on PostgreSQL is not in the data directory: the command says what to do instead.
+    Texts and embeddings in a bucket stay there: the bucket keeps them as they are now until the backup is let go
+    (nextlabel backups). A store on PostgreSQL is not in the data directory: the command says what to do instead.
 
     Example: nextlabel backup --data-dir ./data /backups/2026-11-22
     """
     from nextlabel.server.operations.backup import back_up
+    from nextlabel.server.operations.version_backup import hold_versions
     from nextlabel.server.settings.settings import load_settings
 
     settings = load_settings(places(data_dir, pool_url), config)
-    copied = back_up(_local_places(settings), target)
+    kept, bucket = _local_places(settings)
+    if bucket and not copy:
+        held = hold_versions(kept, settings.data_dir, bucket, target)
+        typer.echo(
+            f"{target}: {held.projects} projects; {held.items} items and {held.embeddings} embeddings stay in "
+            f"{bucket}, which holds them as backup {held.name}: versions of {len(held.versions)} tables, with what is "
+            "deleted from now on, until you let it go (nextlabel backups --let-go)"
+        )
+        return
+    copied = back_up(kept, target, bucket)
     typer.echo(
         f"{target}: {copied.projects} projects, {copied.items} items, {copied.embeddings} embeddings, "
         f"{copied.bytes / 1e6:.1f} MB, verified"
@@ -49,25 +70,88 @@ def restore(
         Path,
         typer.Option(parser=named_folder, metavar="<path>", help="Data directory to make; a new one, or an empty one."),
     ],
+    replace_pool: Annotated[
+        bool, typer.Option("--replace-pool", help="Put back a pool in a bucket in the place of what is there now.")
+    ] = False,
 ) -> None:
     """Make a data directory out of a backup and verify it.
 
     Example: nextlabel restore /backups/2026-11-22 --data-dir ./data
     """
     from nextlabel.server.operations.backup import put_back
+    from nextlabel.server.operations.version_backup import is_of_versions, put_versions_back
 
-    found = put_back(source, data_dir)
+    found: BackupSummary | VersionSummary
+    if is_of_versions(source):
+        found = held = put_versions_back(source, data_dir, replace_pool=replace_pool)
+        where = f"; the pool in {held.pool_url} is as it was then"
+    else:
+        found = put_back(source, data_dir)
+        where = ""
     typer.echo(
         f"{data_dir}: {found.projects} projects, {found.items} items, {found.embeddings} embeddings "
-        f"as of {found.created_at}, verified"
+        f"as of {found.created_at}, verified{where}"
     )
 
 
-def _local_places(settings: Settings) -> BackupPlaces:
-    """Return where the server keeps its files; refuse what cannot be copied as files."""
+@reported
+def backups(
+    data_dir: DataDir = None,
+    pool_url: PoolUrl = None,
+    config: Config = None,
+    let_go: Annotated[
+        str, typer.Option(metavar="<name>", help="Let this backup go, and remove what it alone kept in the bucket.")
+    ] = "",
+) -> None:
+    """List the backups that a bucket holds versions for, or let one go.
+
+    Example: nextlabel backups --pool-url s3://bucket/prefix
+    """
+    from nextlabel.server.operations.version_backup import LONGEST_SCAN
+    from nextlabel.server.settings.settings import load_settings
+    from nextlabel.server.store.lance_pool.pool_versions import PoolVersions
+
+    versions = PoolVersions(load_settings(places(data_dir, pool_url), config).pool_root)
+    if let_go:
+        left = versions.let_go(let_go, LONGEST_SCAN)
+        typer.echo(_let_go(let_go, left))
+        return
+    found = versions.backups()
+    for backup in found:
+        typer.echo(
+            f"{backup.name}  {backup.begun_at:%Y-%m-%d %H:%M} UTC  {len(backup.versions):5} tables  {_is(backup)}"
+        )
+    if not found:
+        typer.echo("the bucket holds no backups")
+
+
+def _is(backup: HeldBackup) -> str:
+    from nextlabel.server.store.lance_pool.held_backups import BackupState
+
+    return {
+        BackupState.BEGUN: "not finished: under way, or cut off",
+        BackupState.HELD: "held",
+        BackupState.LET_GO: "let go, not all is removed yet",
+    }[backup.state]
+
+
+def _let_go(name: str, left: int) -> str:
+    if left:
+        return (
+            f"backup {name} is let go; what it kept of {left} tables was replaced within the last hour and may still "
+            "be read: repeat the command in an hour to remove it"
+        )
+    return (
+        f"backup {name} is let go, and what it alone kept is removed; texts deleted since stay in the bucket as long "
+        "as another backup holds them, and until the server has compacted their table"
+    )
+
+
+def _local_places(settings: Settings) -> tuple[BackupPlaces, str]:
+    """Return where the server keeps its files, and the bucket of its pool, ''; refuse what cannot be copied."""
     from urllib.parse import unquote, urlsplit
 
-    from nextlabel.server.operations.backup import BackupPlaces
+    from nextlabel.server.operations.backup_folder import BackupPlaces
     from nextlabel.server.values.errors import FailedPrecondition
 
     kept = BackupPlaces.within(settings.data_dir)
@@ -81,10 +165,12 @@ def _local_places(settings: Settings) -> BackupPlaces:
             )
         kept = replace(kept, database=Path(url.partition(":///")[2]))
     if pools:
+        if pools.startswith("s3://"):
+            return kept, pools
         if "://" in pools and not pools.startswith("file://"):
             raise FailedPrecondition(
                 f"the pool is at {pools} (store.pool_url): copy it with that store's tools after the state",
                 reason="POOL_NOT_LOCAL",
             )
         kept = replace(kept, pools=Path(unquote(urlsplit(pools).path)))
-    return kept
+    return kept, ""

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from nextlabel.server.learners.embedding.embedder import is_same_model
-from nextlabel.server.operations.backup import BackupPlaces
+from nextlabel.server.operations.backup_folder import BackupPlaces
 from nextlabel.server.operations.copying import damage, open_read_only
 from nextlabel.server.operations.findings import Check, Status, guarded
 from nextlabel.server.operations.pool_check import CommittedPool, committed_pools, find_gap

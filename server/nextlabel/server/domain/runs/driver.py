@@ -16,7 +16,7 @@ from nextlabel.server.domain.runs.advising import Advising
 from nextlabel.server.domain.runs.batch_annotation import Assignment, BatchAnnotation
 from nextlabel.server.domain.runs.checking.gold_replays import GoldReplays
 from nextlabel.server.domain.runs.checking.people_checks import PeopleChecks
-from nextlabel.server.domain.runs.endings import HALTED, End, end_by, is_halt
+from nextlabel.server.domain.runs.endings import HALTED, End, end_by, is_halt, passes_by
 from nextlabel.server.domain.runs.goals import Goals
 from nextlabel.server.domain.runs.rewriting import RewritingRuns
 from nextlabel.server.domain.runs.rounds import Rounds
@@ -76,6 +76,9 @@ class RunDriver:
         """Return why the run ended, whatever happened, with what going on would bring where it ended in order.
 
         `HALTED` of a run that was paused: the next driver asks the rest of its batch.
+
+        Raises:
+            Unavailable: the pool is out of reach; the run is to be driven on later.
         """
         try:
             if run.state is RunState.STOPPING:
@@ -88,6 +91,8 @@ class RunDriver:
                     await self.rounds.log.note(run, said)
             return await self._with_outlook(project, run, await self._drive(project, run))
         except DomainError as error:
+            if passes_by(error):
+                raise
             return end_by(error)
         except Exception:  # noqa: BLE001  (whatever breaks, the run must end with a reason)
             _log.exception("run_failed", run=run.id)

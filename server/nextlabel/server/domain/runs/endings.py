@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, DomainError
+from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, DomainError, Unavailable
 from nextlabel.server.values.runs.runs import StopReason
 
 _STOP_REASONS = {
@@ -31,6 +31,11 @@ HALTED = End(StopReason.STOPPED, "stopped by an operator")
 def is_halt(error: DomainError) -> bool:
     """Whether an error says that nothing more is to be asked."""
     return isinstance(error, AnnotatorStopped) and _STOP_REASONS.get(error.reason) is HALTED.reason
+
+
+def passes_by(error: DomainError) -> bool:
+    """Whether an error ends no run: its object store is away, and the run goes on where it was when that is back."""
+    return isinstance(error, Unavailable) and error.reason == "POOL_UNREACHABLE"
 
 
 def end_by(error: DomainError) -> End:

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.budgets.reconciliation import abandon_calls
 from nextlabel.server.domain.runs.driver import RunDriver, run_and_project
@@ -14,8 +16,10 @@ from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.system.halt import Halts
 from nextlabel.server.system.signals import Listener
-from nextlabel.server.values.errors import NotFound
+from nextlabel.server.values.errors import NotFound, Unavailable
 from nextlabel.server.values.runs.runs import UNDER_WAY, RunState
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,11 @@ class RunEngine:
             if run is None or project is None or run.state not in UNDER_WAY:
                 return
             await self.store.write(lambda tx: abandon_calls(tx, self.budgets, project.id, run_id))
-            end = await self.driver.drive(project, run)
+            try:
+                end = await self.driver.drive(project, run)
+            except Unavailable as error:
+                # Taken up again as one whose server died: here or elsewhere, until the pool is back.
+                _log.warning("run_waits_for_its_pool", run=run_id, reason=error.reason)
+                return
             with contextlib.suppress(NotFound):  # deleted meanwhile, with its project
                 await self.log.end(run_id, end.reason, end.message)

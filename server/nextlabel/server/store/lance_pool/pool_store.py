@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import lance
 import numpy as np
 import pyarrow as pa
 from typing_extensions import override
@@ -32,10 +31,12 @@ from nextlabel.server.store.lance_pool.cached_scan import CachedTable
 from nextlabel.server.store.lance_pool.durable_files import sync_folder
 from nextlabel.server.store.lance_pool.file_cache import FileCache
 from nextlabel.server.store.lance_pool.fragments import fragments_of, matrix_of
+from nextlabel.server.store.lance_pool.held_backups import HeldBackups
 from nextlabel.server.store.lance_pool.s3 import SCHEME, S3Pool
 from nextlabel.server.store.lance_pool.store_errors import store_errors
 from nextlabel.server.store.lance_pool.table import LanceTable, Snapshot, scan
 from nextlabel.server.store.lance_pool.table_files import ObjectFiles
+from nextlabel.server.store.lance_pool.table_versions import TableVersions
 from nextlabel.server.system.folders import remove_folder
 from nextlabel.server.values.errors import InvalidArgument, NotFound, Unavailable
 from nextlabel.server.values.ids import EmbeddingsId, ProjectId, project_of, version_of
@@ -243,7 +244,7 @@ class LancePoolStore(PoolStore):
     def damaged_files(self, of: EmbeddingsId) -> Sequence[str]:
         tables = self._tables(of)
         items = [f"items.lance/data/{name}" for name in tables.items.damaged_files()]
-        return items + [f"{_embeddings_name(of)}.lance/data/{name}" for name in tables.embeddings.damaged_files()]
+        return items + [f"{embeddings_name(of)}.lance/data/{name}" for name in tables.embeddings.damaged_files()]
 
     @override
     def drop_embeddings(self, of: EmbeddingsId) -> None:
@@ -253,12 +254,12 @@ class LancePoolStore(PoolStore):
             table.settle()
         if self._directory:
             folder = self._directory / _folder(project_of(of))
-            remove_folder(folder / f"{_embeddings_name(of)}.lance")
+            remove_folder(folder / f"{embeddings_name(of)}.lance")
             if folder.is_dir():
                 sync_folder(folder)
         else:
             with store_errors():
-                lance.LanceDataset.drop(self._embeddings_uri(of), self._options, ignore_not_found=True)
+                TableVersions(self._embeddings_uri(of), self._options).drop()
 
     @override
     def drop(self, project: ProjectId) -> None:
@@ -274,10 +275,10 @@ class LancePoolStore(PoolStore):
             remove_folder(self._directory / _folder(project))
             sync_folder(self._directory)
         else:
-            names = {"items", "embeddings", *map(_embeddings_name, versions)}
+            names = {"items", "embeddings", *map(embeddings_name, versions)}
             with store_errors():
                 for name in sorted(names | self._stored(project)):
-                    lance.LanceDataset.drop(self._uri(project, name), self._options, ignore_not_found=True)
+                    TableVersions(self._uri(project, name), self._options).drop()
 
     def _stored(self, project: ProjectId) -> set[str]:
         """Return the names of the tables that a bucket has of a project; other stores are not asked."""
@@ -290,16 +291,26 @@ class LancePoolStore(PoolStore):
             if project not in self._items:
                 self._items[project] = self._table(project, "items")
             if of not in self._embeddings:
-                self._embeddings[of] = self._table(project, _embeddings_name(of))
+                self._embeddings[of] = self._table(project, embeddings_name(of))
             return _Tables(self._items[project], self._embeddings[of])
 
     def _table(self, project: ProjectId, name: str) -> LanceTable:
         directory = self._directory / _folder(project) / f"{name}.lance" if self._directory else None
         uri = self._uri(project, name)
-        return LanceTable(uri, directory, self._keep_versions, options=self._options, later=self._later)
+        return LanceTable(
+            uri,
+            directory,
+            self._keep_versions,
+            options=self._options,
+            later=self._later,
+            backing_up=self._backing_up,
+        )
+
+    def _backing_up(self) -> bool:
+        return bool(self._bucket) and HeldBackups(ObjectFiles(self._root, self._options)).under_way()
 
     def _embeddings_uri(self, of: EmbeddingsId) -> str:
-        return self._uri(project_of(of), _embeddings_name(of))
+        return self._uri(project_of(of), embeddings_name(of))
 
     def _uri(self, project: ProjectId, name: str) -> str:
         return f"{self._root}/{_folder(project)}/{name}.lance"
@@ -313,7 +324,8 @@ def _local(root: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
-def _embeddings_name(of: EmbeddingsId) -> str:
+def embeddings_name(of: EmbeddingsId) -> str:
+    """Return the name of the table that embeddings are in."""
     version = version_of(of)
     return f"embeddings-{version}" if version else "embeddings"
 

@@ -6,9 +6,10 @@ is ever part of a URL or of a message.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -67,6 +68,37 @@ class S3Pool:
             )
             found = [one["Prefix"] for page in pages for one in page.get("CommonPrefixes", ())]
         return [name.removeprefix(inside).rstrip("/") for name in found]
+
+    def download(self, folders: Iterable[str], target: Path) -> None:
+        """Copy folders of the place below ``target``, versions of a table before its data.
+
+        Objects that vanish meanwhile are left out; whether one of them mattered is found when the copy is read.
+
+        Raises:
+            OSError: ``target`` cannot be written.
+            Unavailable: the store cannot be reached, or refuses.
+        """
+        target.mkdir(mode=0o700, exist_ok=True)
+        for folder in folders:
+            inside = "/".join(part for part in (self.prefix, folder) if part) + "/"
+            with self._errors():
+                pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=inside)
+                keys = [one["Key"] for page in pages for one in page.get("Contents", ())]
+            for key in sorted(keys, key=lambda key: "/_versions/" not in key):
+                self._download(key, target / folder / key.removeprefix(inside))
+
+    def _download(self, key: str, place: Path) -> None:
+        from botocore.exceptions import ClientError
+
+        if ".." in place.parts:
+            raise Unavailable(f"the bucket has an object with an odd name, {key!r}", reason="POOL_DAMAGED")
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._errors():
+            try:
+                self.client.download_file(self.bucket, key, str(place))
+            except ClientError as error:
+                if _code(error) not in ("404", "NoSuchKey"):
+                    raise
 
     def check(self) -> None:
         """Put one new object twice on the condition that it is not there; the second time must fail.

@@ -58,7 +58,8 @@ class LanceTable:
 
     ``directory`` is the dataset's folder on a local disk, None when ``uri`` names an object store, whose writes are
     durable by themselves; ``options`` are what Lance must be told of it, and the checksums of its files are taken by
-    ``later``. Versions younger than ``keep_versions`` stay readable for other processes.
+    ``later``. Versions younger than ``keep_versions`` stay readable for other processes; old ones stay while
+    ``backing_up`` says that a backup is choosing which to hold.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class LanceTable:
         *,
         options: dict[str, str] | None = None,
         later: Executor | None = None,
+        backing_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self._uri = uri
         self._options = options
@@ -76,6 +78,7 @@ class LanceTable:
         self._files = DurableDirectory(directory) if directory else None
         self._sums = FileSums(DiskFiles(directory) if directory else ObjectFiles(uri, options), later)
         self._keep_versions = keep_versions
+        self._backing_up = backing_up
         self._writing = threading.Lock()
         self._state = threading.Lock()
         self._reading: Counter[int] = Counter()
@@ -175,7 +178,8 @@ class LanceTable:
                 self._set(Snapshot(dataset, _read_runs(dataset)))
             with self._state:
                 read_elsewhere = any(version != int(dataset.version) for version in self._reading)
-            if not read_elsewhere:
+            # Asked after the commit: a backup that begins later holds this version, or a newer one.
+            if not read_elsewhere and not self._backing_up():
                 dataset.cleanup_old_versions(older_than=self._keep_versions, error_if_tagged_old_versions=False)
                 self._sums.keep(_data_files(dataset.get_fragments()))
 
@@ -215,13 +219,8 @@ class LanceTable:
         return snapshot.dataset.checkout_version(snapshot.version)
 
     def _reload(self) -> None:
-        try:
-            dataset = lance.dataset(self._uri, storage_options=self._options)
-        except ValueError as error:  # Lance's word for a dataset that does not exist, and for one that is damaged
-            if is_of_object_store(error):
-                raise
-            if "was not found" not in str(error):
-                raise damaged() from error
+        dataset = open_dataset(self._uri, self._options)
+        if dataset is None:
             self._set(None)
             return
         self._sync()
@@ -242,13 +241,34 @@ class LanceTable:
             sync_folder(self._directory.parent.parent)
 
 
+def open_dataset(uri: str, options: dict[str, str] | None, version: int | None = None) -> Any | None:
+    """Open a table, at its newest version by default; None when it, or the version, is not there.
+
+    Raises:
+        DataLoss: it is damaged.
+    """
+    try:
+        return lance.dataset(uri, version=version, storage_options=options)
+    except ValueError as error:  # Lance's word for a dataset that does not exist, and for one that is damaged
+        if is_of_object_store(error):
+            raise
+        if "was not found" not in str(error):
+            raise damaged() from error
+        return None
+
+
 def _data_files(fragments: Iterable[Any]) -> set[str]:
     return {file.path for fragment in fragments for file in fragment.data_files()}
 
 
+def rows_of(dataset: Any) -> Rows:
+    """Return the rows of a version in the order in which they are stored."""
+    rows_n: Rows = dataset.to_table(columns=["row"]).column("row").to_numpy()
+    return rows_n
+
+
 def _read_runs(dataset: Any) -> RowRuns:
-    column = dataset.to_table(columns=["row"]).column("row")
-    return RowRuns.of(column.to_numpy())
+    return RowRuns.of(rows_of(dataset))
 
 
 def _predicates(runs: RowRuns) -> Iterator[str]:

@@ -91,6 +91,10 @@ class ObjectFiles(TableFiles):
                 raise FileNotFoundError(name) from error
             raise
 
+    def is_there(self, name: str) -> bool:
+        """Whether there is such an object."""
+        return bool(self._session.contains(name))
+
     @cached_property
     def _session(self) -> Any:
         return LanceFileSession(self._uri, dict(self._options or {}))

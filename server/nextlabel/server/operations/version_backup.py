@@ -1,0 +1,216 @@
+"""Backups of a pool in a bucket that hold versions of its tables there, and copy the database only.
+
+The database is copied first, as one snapshot; then the newest version of each table is held. The pool only grows
+between the two, so these versions have every row of the snapshot and perhaps later ones, which the next start removes
+like those of a crash. What breaks this (a deletion at the same moment) is found by holding the rows of these versions
+and the database as it is then against the snapshot, and everything is done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from nextlabel.server.operations.backup_folder import (
+    BackupPlaces,
+    check_files,
+    check_target,
+    committed_in,
+    damaged_backup,
+    file_errors,
+    finish_folder,
+    new_data_directory,
+    read_manifest,
+    unreadable,
+)
+from nextlabel.server.operations.copying import copy_database, copy_tree
+from nextlabel.server.operations.pool_check import CommittedPool, PoolGap
+from nextlabel.server.ports.pool_store import Rows
+from nextlabel.server.store.lance_pool.held_backups import HeldBackup
+from nextlabel.server.store.lance_pool.pool_store import embeddings_name
+from nextlabel.server.store.lance_pool.pool_versions import PoolVersions
+from nextlabel.server.store.lockfile import DirectoryLock
+from nextlabel.server.values.errors import Aborted, DomainError, FailedPrecondition
+
+FORMAT = "nextlabel-backup-versions-1"
+# A scan of any server may still read a version that was replaced so short a time ago.
+LONGEST_SCAN = timedelta(hours=1)
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSummary:
+    """What a backup holds: ``versions`` of tables of the pool at ``pool_url``, under ``name``.
+
+    ``data_dir`` is that of the servers it was taken of.
+    """
+
+    format: str
+    name: str
+    created_at: str
+    pool_url: str
+    data_dir: str
+    projects: int
+    items: int
+    embeddings: int
+    versions: Mapping[str, int]
+
+
+def is_of_versions(source: Path) -> bool:
+    """Whether a backup holds versions in a bucket.
+
+    Raises:
+        InvalidArgument: ``source`` is no finished backup.
+    """
+    return bool(read_manifest(source).get("format") == FORMAT)
+
+
+def hold_versions(source: BackupPlaces, data_dir: Path, pool_url: str, target: Path) -> VersionSummary:
+    """Copy database and models to ``target``, and hold what they need of the pool where it is.
+
+    Nothing has to be stopped for it. One that fails holds nothing.
+
+    Raises:
+        InvalidArgument: ``target`` is not empty, or lies within what is copied.
+        NotFound: there is no database.
+        Aborted: deletions got in the way too often.
+        DataLoss: the database or a table is damaged.
+        Unavailable: ``target`` cannot be written, or the bucket is out of reach.
+    """
+    check_target(target, source)
+    versions = PoolVersions(pool_url)
+    backup = versions.begin()
+    try:
+        with file_errors(target):
+            target.mkdir(mode=0o700, parents=True, exist_ok=True)
+            places = BackupPlaces.within(target)
+            backup, committed = _held(versions, backup, source, places)
+            copy_tree(source.models, places.models)
+            summary = VersionSummary(
+                format=FORMAT,
+                name=backup.name,
+                created_at=backup.begun_at.isoformat(timespec="seconds"),
+                pool_url=pool_url,
+                data_dir=str(data_dir.resolve()),
+                projects=len(committed),
+                items=sum(len(pool.rows_n) for pool in committed),
+                embeddings=sum(len(pool.embedded_m) for pool in committed),
+                versions=backup.versions,
+            )
+            versions.finish(backup)
+            finish_folder(target, asdict(summary))
+    except BaseException:
+        with suppress(DomainError):
+            versions.let_go(backup.name, LONGEST_SCAN)
+        raise
+    return summary
+
+
+def put_versions_back(source: Path, data_dir: Path, *, replace_pool: bool) -> VersionSummary:
+    """Make ``data_dir`` out of a backup, and the versions that it holds the newest ones of the pool.
+
+    Nothing may use the pool meanwhile. Repeated after a crash it does all of it again.
+
+    Raises:
+        InvalidArgument: ``source`` is no finished backup.
+        FailedPrecondition: ``data_dir`` holds something, a server runs on it or on the former one, the backup was let
+            go, or ``replace_pool`` does not say that the pool as it is may be lost.
+        DataLoss: the backup is damaged.
+        Unavailable: the bucket is out of reach.
+    """
+    summary = _manifest(source)
+    if not replace_pool:
+        raise FailedPrecondition(
+            f"the texts and embeddings of this backup are versions of those in {summary.pool_url}: to put them back "
+            "takes the place of what is there now. Stop every server of that pool, take a backup of it as it is if you "
+            "may want it again, and repeat the command with --replace-pool",
+            reason="POOL_WOULD_BE_REPLACED",
+        )
+    _check_stopped(Path(summary.data_dir))
+    versions = PoolVersions(summary.pool_url)
+    with new_data_directory(data_dir) as database:
+        check_files(source)
+        _check_held(versions, summary)
+        copied = BackupPlaces.within(source)
+        copy_database(copied.database, database)
+        copy_tree(copied.models, BackupPlaces.within(data_dir).models)
+        versions.put_back(summary.versions)
+        gaps = _gaps(versions, committed_in(database), dict.fromkeys(summary.versions))
+        if gaps:
+            raise damaged_backup("; ".join(gaps))
+    return summary
+
+
+def _held(
+    versions: PoolVersions, backup: HeldBackup, source: BackupPlaces, places: BackupPlaces
+) -> tuple[HeldBackup, list[CommittedPool]]:
+    """Hold versions until they are what one snapshot of the database needs; return them and what it promises."""
+    gaps: Sequence[str] = ()
+    for _ in range(_ATTEMPTS):
+        copy_database(source.database, places.database)
+        committed = committed_in(places.database)
+        backup = versions.hold(backup, versions.tables(pool.project.id for pool in committed))
+        gaps = _gaps(versions, committed, backup.versions) or _gone(committed, committed_in(source.database))
+        if not gaps:
+            return backup, committed
+    raise Aborted(
+        f"{_ATTEMPTS} times the pool did not have what the database promised ({'; '.join(gaps)}): deletions went on "
+        "meanwhile, or files are lost; repeat it at a quiet time, and run nextlabel doctor if it fails again",
+        reason="BACKUP_INCOMPLETE",
+    )
+
+
+def _gone(committed: Sequence[CommittedPool], now: Sequence[CommittedPool]) -> list[str]:
+    """Name the projects that were deleted since, or have other embeddings: their tables may be about to be removed.
+
+    Whatever is removed of a project that is still there was not needed before its tables were held.
+    """
+    kept = {pool.project.embeddings for pool in now}
+    return [f"project {p.project.name}: deleted or changed" for p in committed if p.project.embeddings not in kept]
+
+
+def _gaps(versions: PoolVersions, committed: Sequence[CommittedPool], held: Mapping[str, int | None]) -> list[str]:
+    """Return what the held versions lack of the committed rows; None stands for the newest version."""
+    gaps = []
+    for pool in committed:
+        of = pool.project.embeddings
+        items = _lost(versions, held, f"{pool.project.id}/items.lance", pool.rows_n)
+        embeddings = _lost(versions, held, f"{pool.project.id}/{embeddings_name(of)}.lance", pool.embedded_m)
+        if items or embeddings:
+            gaps.append(str(PoolGap(pool.project.name, items, embeddings, (), 0, ())))
+    return gaps
+
+
+def _lost(versions: PoolVersions, held: Mapping[str, int | None], table: str, rows_n: Rows) -> int:
+    if not len(rows_n):
+        return 0
+    there_n = versions.rows(table, held[table]) if table in held else np.empty(0, np.int64)
+    return len(np.setdiff1d(rows_n, there_n))
+
+
+def _check_held(versions: PoolVersions, summary: VersionSummary) -> None:
+    lost = versions.lost(summary.name, summary.versions)
+    if lost:
+        raise FailedPrecondition(
+            f"{summary.pool_url} does not hold {len(lost)} of the {len(summary.versions)} tables of backup "
+            f"{summary.name} any more ({lost[0]}): it was let go (nextlabel backups lists those that there are)",
+            reason="BACKUP_LET_GO",
+        )
+
+
+def _check_stopped(data_dir: Path) -> None:
+    """Raise when the server that the backup was taken of runs on this machine."""
+    if data_dir.is_dir():
+        DirectoryLock(data_dir).release()
+
+
+def _manifest(source: Path) -> VersionSummary:
+    try:
+        return VersionSummary(**read_manifest(source))
+    except TypeError as error:
+        raise unreadable(source) from error
