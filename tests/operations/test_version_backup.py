@@ -12,7 +12,7 @@ import pytest
 
 from nextlabel.client import AsyncClient, connect_async
 from nextlabel.server.app import running
-from nextlabel.server.operations import version_backup
+from nextlabel.server.operations import copying, version_backup
 from nextlabel.server.operations.backup_folder import BackupPlaces
 from nextlabel.server.operations.version_backup import hold_versions, put_versions_back
 from nextlabel.server.settings.settings import load_settings
@@ -54,7 +54,7 @@ async def test_a_pool_in_a_bucket_is_put_back_as_it_was_when_the_backup_was_take
         await create(client, "doomed")
         await add(client, 0, 20, "doomed")
         loop = asyncio.get_running_loop()
-        copy_database = version_backup.copy_database
+        copy_database = copying.copy_database
 
         def then_deleted(source: Path, target: Path) -> None:
             copy_database(source, target)
