@@ -43,8 +43,8 @@ class World:
 
 
 def worlds(data: Path, kept: Path, seed: int) -> Iterator[World]:
-    """Return a world for each set: LLMs simulated, and one whose answers are real."""
-    for name in (*SIMULATED, REAL):
+    """Return a world for each set that is there: LLMs simulated, and one whose answers are real."""
+    for name in (name for name in (*SIMULATED, REAL) if (data / name).exists()):
         labeled = loaded(data / name, kept)
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(labeled.train_labels_N))

@@ -116,6 +116,14 @@ def test_even_errors_take_one_number_an_annotator():
     assert right(one_coin(answers)[0], truth) > right(dawid_skene(answers)[0], truth)
 
 
+def test_an_only_annotator_is_known_by_gold_alone_where_there_is_enough_a_class():
+    truth, given = simulated(6, [0.7], items=400)
+    given[truth == 0] = np.where(np.arange((truth == 0).sum()) % 2, 1, 0)[:, None]
+    gold = np.where(np.arange(400) < 30, truth, NO_GOLD)
+    assert choose(table(given, 2, gold)).method == "gold_weighted"
+    assert choose(table(given, 4, gold)).method != "gold_weighted"
+
+
 def test_how_likely_answers_are_is_told_with_the_class_of_gold():
     _, given = simulated(4, [0.8, 0.6], items=12, classes=3)
     given[3, 1] = -1

@@ -25,6 +25,9 @@ FEWEST_GOLD = 20
 
 FOLDS = 5
 
+_GOLD_A_CLASS = 10
+"""Gold items a class from which on it says by itself how an annotator confuses classes."""
+
 _SURE = 1.645
 """Standard errors by which the best of six ways has to be better than the one that explains the answers best."""
 
@@ -93,7 +96,13 @@ def _explains_best(table: AnswerTable) -> str:
     """Return the way that explains answers and gold best for the parameters that it has (Schwarz 1978).
 
     More of them pay where annotators prefer classes, or confuse them: what few agree on hardly shows that, gold does.
+    Where fewer other items than gold ones have two answers, agreement says less than gold, which speaks alone if there
+    is enough of it for each class: a model of agreement takes the only annotator at its word.
     """
+    answers_N, known_N = np.bincount(table.item_A, minlength=table.items), table.gold_N != NO_GOLD
+    enough = max(FEWEST_GOLD, _GOLD_A_CLASS * len(table.classes))
+    if known_N.sum() >= enough and (answers_N[~known_N] > 1).sum() < known_N.sum():
+        return "gold_weighted"
     classes, annotators = len(table.classes), len(table.annotators)
     likelihoods = {
         "one_coin": (one_coin(table)[1].log_likelihood(table), annotators),

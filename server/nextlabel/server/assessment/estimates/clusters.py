@@ -12,7 +12,7 @@ from nextlabel.server.assessment.intervals import Estimate
 FEW_LABELS = 10
 """Labels of a class below which one of them often decides how others of the class are predicted."""
 
-LEARNED_TOGETHER = 1.15
+LEARNED_TOGETHER = 1.25
 """By how much errors of learners vary more than their draws would, where classes have many labels (measured)."""
 
 
