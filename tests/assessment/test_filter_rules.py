@@ -2,7 +2,8 @@
 
 import pytest
 
-from nextlabel.server.assessment.filters.rules import RuleError, parse
+from nextlabel.client.cli.commands.quality.command import filter_labels
+from nextlabel.server.assessment.filters.rules import NAMES, RuleError, parse
 
 FACTS = {
     "text": "Buy NOW at http://x",
@@ -135,3 +136,7 @@ def test_what_nobody_has_judged_is_not_judged_wrong() -> None:
     assert not parse("judged_wrong == false").holds({})
     with pytest.raises(RuleError, match="nobody has judged"):
         parse("judged_wrong != false")
+
+
+def test_the_help_of_the_command_line_names_all_that_a_rule_may_ask():
+    assert [name for name in NAMES if name not in str(filter_labels.__doc__)] == []

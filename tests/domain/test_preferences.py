@@ -185,8 +185,8 @@ async def test_an_llm_reads_both_texts_in_both_orders_and_is_checked_on_gold(tmp
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"learner": Component("lda")}, "'lda' does not learn preference annotations; allowed are default"),
-        ({"learner": Component("default", {"C": 1.0})}, "has no part in learning preference annotations"),
+        ({"learner": Component("lda")}, "'lda' does not learn pairwise_preference annotations; allowed are default"),
+        ({"learner": Component("default", {"C": 1.0})}, "has no part in learning pairwise_preference annotations"),
     ],
 )
 async def test_what_cannot_be_is_refused_when_the_project_is_made(service, change, message):

@@ -24,6 +24,7 @@ def pool(client: Client, news: str) -> str:
 
 def test_items_are_listed_up_to_a_limit(cli: Cli, pool: str) -> None:
     done = cli("pool", "list", pool, "--limit", "3", "--output", "json")
+    assert "the first 3; there are more: --limit" in done.err
     assert [found["item"]["text"] for found in done.json] == ["text 0", "text 1", "text 2"]
     table = cli("pool", "list", pool).out
     assert all(f"i{n} " in table and f"text {n}" in table for n in range(5))

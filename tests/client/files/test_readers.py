@@ -356,3 +356,17 @@ def test_any_bytes_give_rows_or_a_file_error(
             assert isinstance(rows, Rows)
     except (FileError, UnknownColumnError):
         pass
+
+
+@pytest.mark.parametrize("name", ["tickets.json", "tickets.jsonl", "tickets.ndjson"])
+def test_a_file_that_the_name_calls_json_and_is_none_is_said_to_be_none(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(delimited(","))
+    with pytest.raises(FileError, match=r"the name says JSON, and none .* --format"):
+        ItemFile(tmp_path / name)
+    assert len(texts(ItemFile(tmp_path / name, file_format="csv"))) == len(ROWS)
+
+
+def test_json_lines_of_which_the_first_is_malformed_are_read_from_the_second_on(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_bytes(b"oops\n" + jsonl())
+    assert texts(ItemFile(path)) == [row["text"] for row in ROWS]

@@ -28,7 +28,7 @@ def test_the_rest_of_a_reservation_is_refunded(desk):
     (budget,) = desk.tx.budgets.budget(project.id, "")
     assert (budget.spent.micro_usd, budget.reserved.micro_usd) == (30, 0)
     reserve(desk, project, 70)
-    with pytest.raises(BudgetExhausted, match="100: 100 spent or reserved, 1 more"):
+    with pytest.raises(BudgetExhausted, match=r"\$0\.000100: \$0\.000100 spent or reserved, \$0\.000001 more"):
         reserve(desk, project, 1)
 
 

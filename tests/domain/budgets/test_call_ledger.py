@@ -37,7 +37,9 @@ async def test_what_is_settled_stays_spent_and_the_rest_comes_back(ledger):
     await call.release(second)
     assert call.spent == Cost(tokens=3, micro_usd=40)
     await call.reserve("c", ONE, "line")
-    with pytest.raises(BudgetExhausted, match="this call may spend 200 micro_usd: 140 spent or reserved, 100 more"):
+    with pytest.raises(
+        BudgetExhausted, match=r"may spend \$0\.000200: \$0\.000140 spent or reserved, \$0\.000100 more"
+    ):
         await call.reserve("d", ONE, "line")
 
 
@@ -65,7 +67,7 @@ async def test_a_refusal_by_the_books_leaves_nothing_held(tmp_path):
         Cost(micro_usd=100),
     )
     await set_limit(50)
-    with pytest.raises(BudgetExhausted, match="of this project is 50"):
+    with pytest.raises(BudgetExhausted, match=r"of this project is \$0\.000050"):
         await call.reserve("a", ONE, "line")
     await set_limit(None)
     assert await call.reserve("a", ONE, "line")

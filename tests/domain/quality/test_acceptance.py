@@ -67,5 +67,7 @@ async def test_what_cannot_be_proven_is_not_promised(desk):
     assert found.feasibility.gold_missing == 19
     with pytest.raises(FailedPrecondition, match="no gold item"):
         await acceptances(desk, project, [], {}).certify(project, "mini", 0.9)
+    with pytest.raises(InvalidArgument, match="nextlabel quality deliver"):
+        await acceptances(desk, project, [], {}).certify(project, "learner", 0.9)
     with pytest.raises(InvalidArgument, match="strictly between"):
         await acceptances(desk, project, [], {}).certify(project, "mini", 1.0)

@@ -1,5 +1,7 @@
 """Filters: what they leave out of training, what they never touch, and what brings an item back."""
 
+from operator import attrgetter
+
 import numpy as np
 import pytest
 from sklearn.decomposition import TruncatedSVD
@@ -130,18 +132,20 @@ async def test_holdout_and_gold_are_never_filtered(service, project):
         await train(service, project)
 
 
-async def test_a_rule_that_can_name_nothing_is_refused_when_it_is_set(service, project):
+@pytest.mark.parametrize("trying", ["tried", "filters.preview"])
+async def test_a_rule_that_can_name_nothing_is_refused_when_it_is_set_and_when_it_is_tried(service, project, trying):
+    tried = attrgetter(trying)(sets(service))
     with pytest.raises(InvalidArgument, match=r"metadata\.lang: none of 90 items has this field; there is no metadata"):
-        await sets(service).tried(project, 'metadata.lang == "en"')
+        await tried(project, 'metadata.lang == "en"')
     with pytest.raises(InvalidArgument, match='"lift" is no class of this project; it has left'):
-        await sets(service).tried(project, 'len(text) > 3 and "lift" != label')
+        await tried(project, 'len(text) > 3 and "lift" != label')
     texts = await service.create("texts", annotation_type=AnnotationType.TEXT)
     with pytest.raises(FailedPrecondition, match="rules are about classes and scores"):
-        await sets(service).tried(texts, "trusted")
+        await tried(texts, "trusted")
     scores = await service.create("scores", annotation_type=AnnotationType.SCORE)
     with pytest.raises(InvalidArgument, match="compare those, as in score > 4"):
-        await sets(service).tried(scores, 'label == "good"')
-    with pytest.raises(NotFound, match="there is no filter new yet"):
+        await tried(scores, 'label == "good"')
+    with pytest.raises(NotFound, match="there is no filter new; one is set by a rule"):
         await service.parts.base.store.write(
             lambda tx: sets(service).put(tx, project, "new", "", enabled=True, changed_by="ann")
         )

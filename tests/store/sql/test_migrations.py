@@ -13,7 +13,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
+from nextlabel.server.operations.doctor_state import check_state
+from nextlabel.server.operations.findings import Status
 from nextlabel.server.ports.state_store import Transaction
+from nextlabel.server.settings.settings import Settings, StoreSettings
 from nextlabel.server.store.sql.schema import metadata
 from nextlabel.server.store.state_store import open_state_store
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, Unavailable
@@ -277,6 +280,10 @@ def test_a_postgres_database_that_cannot_hold_every_text_is_refused(postgres_ser
             with pytest.raises(FailedPrecondition, match=f"keeps text as {encoding}.*CREATE DATABASE") as caught:
                 open_state_store(with_driver(postgres_server.get_uri("narrow")))
             assert caught.value.reason == "DATABASE_ENCODING"
+            seen = check_state(Settings(store=StoreSettings(url=with_driver(postgres_server.get_uri("narrow")))))
+            assert [(one.status, one.message) for one in seen if one.name == "database"] == [
+                (Status.FAILURE, str(caught.value))
+            ]
         finally:
             admin.execute("DROP DATABASE narrow WITH (FORCE)")
 

@@ -16,7 +16,7 @@ _MAGIC = {b"PAR1": "parquet", b"PK\x03\x04": "xlsx"}
 def format_of(path: str | Path, head: bytes) -> str:
     """The format of a file with this name and beginning; standard input is JSON if it begins so, else CSV.
 
-    Raises FileError when neither tells.
+    Raises FileError when neither tells, or a name that says JSON contradicts what the file begins with.
     """
     for magic, file_format in _MAGIC.items():
         if head.startswith(magic):
@@ -33,7 +33,19 @@ def format_of(path: str | Path, head: bytes) -> str:
             f"{path}: cannot tell the format by the name; say which it is with --format: {', '.join(FORMATS)}. "
             "A text a line is tsv, with a heading such as text as its first line"
         )
-    return _SUFFIXES[suffixes[-1]]
+    named = _SUFFIXES[suffixes[-1]]
+    if named == "jsonl" and not _may_be_json(head):
+        raise FileError(
+            f"{path}: the name says JSON, and none of its first lines begins an object or an array; say which "
+            "format it is with --format, such as csv"
+        )
+    return named
+
+
+def _may_be_json(head: bytes) -> bool:
+    """Whether some line of a beginning could be JSON, as that of what is empty or in UTF-16 could."""
+    lines = [line for line in head.removeprefix(BOM_UTF8).splitlines() if line.strip()]
+    return not lines or b"\0" in head or any(line.lstrip()[:1] in (b"{", b"[") for line in lines)
 
 
 def _is_record(line: bytes) -> bool:

@@ -55,11 +55,12 @@ def _check_sqlite(path: Path, pools: list[CommittedPool]) -> Iterator[Check]:
 def _check_postgres(url: str, pools: list[CommittedPool]) -> Iterator[Check]:
     import psycopg
 
-    from nextlabel.server.store.sql.postgres import PostgresConnection
+    from nextlabel.server.store.sql.postgres import PostgresConnection, check_encoding
 
     try:
         with psycopg.connect(sa.make_url(url).set(drivername="postgresql").render_as_string(False)) as db:
             db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            check_encoding(db.info.parameter_status("server_encoding") or "")
             yield Check("database", Status.OK, f"PostgreSQL {db.info.server_version // 10_000} answers")
             revision = db.execute("SELECT version_num FROM alembic_version").fetchone()
             known = yield from _check_version(str(revision[0]) if revision else "")

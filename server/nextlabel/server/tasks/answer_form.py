@@ -100,7 +100,7 @@ def written_problem(text: str, project: Project) -> str:
     kind = task_type(project.annotation_type)
     body = kind.parsed(text)
     if body is None:
-        return f"needs an answer of type {project.annotation_type.value}"
+        return f"needs an answer of type {project.annotation_type.shown}"
     return kind.problem(body, project)
 
 
@@ -115,5 +115,5 @@ def body_problem(body: Body, project: Project) -> str:
     """What is wrong with an answer that was submitted to a project; '' when nothing is."""
     kind = task_type(project.annotation_type)
     if not isinstance(body, kind.body):
-        return f"this project asks for answers of type {project.annotation_type.value}"
+        return f"this project asks for answers of type {project.annotation_type.shown}"
     return kind.problem(body, project)

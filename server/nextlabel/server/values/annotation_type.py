@@ -13,3 +13,12 @@ class AnnotationType(StrEnum):
     SCORE = "score"
     PREFERENCE = "preference"
     TEXT = "text"
+
+    @property
+    def shown(self) -> str:
+        """Its name in the API, which is what users give and what messages say.
+
+        >>> AnnotationType.PREFERENCE.shown, AnnotationType.SCORE.shown
+        ('pairwise_preference', 'score')
+        """
+        return "pairwise_preference" if self is AnnotationType.PREFERENCE else self.value

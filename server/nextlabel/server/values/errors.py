@@ -128,7 +128,7 @@ class BudgetExhausted(ResourceExhausted):
         self.line = line
         where = f" of line {line!r}" if line else ""
         super().__init__(
-            message or f"the budget{where} of {limit} {dimension.value} is used up; raise it to go on",
+            message or f"the budget{where} of {dimension.shown(limit)} is used up; raise it to go on",
             quota=f"budget/{dimension.value}",
         )
 

@@ -10,6 +10,8 @@ from nextlabel.client.cli.output.progress import progress_bar
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 
+_NOTHING_YET = 1_000_000
+
 app = typer.Typer(help="Take a trained model along: files that predict without nextlabel.", no_args_is_help=True)
 
 
@@ -30,12 +32,13 @@ def export(
     from nextlabel.client.export.model import write_model
 
     with session(ctx).connect() as client, progress_bar("exporting the model") as advance:
+        advance(_received(0), None)
         written = write_model(
             client.project(project),
             out,
             version=version,
             encoder=encoder,
-            progress=lambda received: advance(f"{received / 1e6:,.1f} MB", None),
+            progress=lambda received: advance(_received(received), None),
         )
     model = written.model
     say(
@@ -46,3 +49,13 @@ def export(
         say(f"without the encoder: {model.encoder_problem}; predict.py loads it with sentence-transformers")
     if model.model_version.HasField("advice"):
         say("annotators advise on items of this project; the exported model predicts without their advice")
+
+
+def _received(size: int) -> str:
+    """How much has come; the classifier, which comes first, is small, and then the encoder takes its time.
+
+    >>> _received(31_000), _received(2_500_000)
+    ('the server gets the files ready, which the first export of an encoder takes longer for', '2.5 MB')
+    """
+    waiting = "the server gets the files ready, which the first export of an encoder takes longer for"
+    return waiting if size < _NOTHING_YET else f"{size / 1e6:,.1f} MB"

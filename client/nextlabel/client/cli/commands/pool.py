@@ -1,7 +1,6 @@
 """`nextlabel pool`: add items, look at them and see how the pool stands."""
 
 from collections.abc import Mapping
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +18,7 @@ from nextlabel.client.cli.files.reading import (
     chosen_columns,
     reads_files,
 )
+from nextlabel.client.cli.limits import first_of
 from nextlabel.client.cli.options import ProjectArgument, share
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import FAILED, list_problems, say
@@ -156,7 +156,7 @@ def list_items(
         from nextlabel.client.messages.plain import plain
 
         found = client.pool.list(project, split=split, state=state, page_size=min(limit, 1_000))
-        emit_many(map(plain, islice(found, limit)), _ITEMS, output, none="there are no such items")
+        emit_many(first_of(map(plain, found), limit), _ITEMS, output, none="there are no such items")
 
 
 @app.command(

@@ -174,7 +174,7 @@ def _reference(item: pool_pb2.Item, project: Project) -> str:
         raise _UnreadableError.of(ItemFault.REFERENCE_INVALID, error) from error
     text = kind.written(kind.completed(body, project.classes)) if isinstance(body, kind.body) else None
     if text is None:
-        wanted = f"this project takes reference answers of type {project.annotation_type.value}"
+        wanted = f"this project takes reference answers of type {project.annotation_type.shown}"
         raise _UnreadableError(ItemFault.REFERENCE_INVALID, "reference", wanted)
     return text
 

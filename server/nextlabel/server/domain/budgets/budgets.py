@@ -301,8 +301,8 @@ def _check_limit(budget: Budget, worst: Cost, line: str) -> None:
                 bound,
                 line=line,
                 message=(
-                    f"{window} {dimension.value} budget of this {owner} is {bound}: {committed} spent or "
-                    f"reserved, {wanted} more wanted; raise the budget to go on"
+                    f"{window} budget of this {owner} is {dimension.shown(bound)}: {dimension.shown(committed)} spent "
+                    f"or reserved, {dimension.shown(wanted)} more wanted; raise the budget to go on"
                 ),
             )
 

@@ -134,8 +134,8 @@ class CallLedger:
                     bound,
                     line=line,
                     message=(
-                        f"this call may spend {bound} {dimension.value}: {used} spent or reserved, {more} more wanted; "
-                        "raise its limit to go on"
+                        f"this call may spend {dimension.shown(bound)}: {dimension.shown(used)} spent or reserved, "
+                        f"{dimension.shown(more)} more wanted at most; raise its limit to go on"
                     ),
                 )
 

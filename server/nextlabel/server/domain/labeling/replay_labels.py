@@ -89,6 +89,6 @@ class ReplayLabels:
         if not known.item_id or len(known.item_id.encode()) > self.limits.item_id_bytes:
             return f"item_id: must be 1 to {self.limits.item_id_bytes} bytes of UTF-8"
         if known.body is None or written(known.body) is None:
-            return f"answer: must be of type {project.annotation_type.value}"
+            return f"answer: must be of type {project.annotation_type.shown}"
         problem = body_problem(known.body, project)
         return f"answer: {problem}" if problem else ""

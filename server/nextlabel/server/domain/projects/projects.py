@@ -318,7 +318,7 @@ def _count_problem(project: Project, limits: Limits) -> str:
     if needed and count < 2:
         return f"a label space needs at least 2 classes, got {count}"
     if count and not needed:
-        return f"{project.annotation_type.value} annotations have no classes; leave them out"
+        return f"{project.annotation_type.shown} annotations have no classes; leave them out"
     return f"at most {limits.classes} classes, got {count}" if count > limits.classes else ""
 
 
@@ -349,7 +349,7 @@ def _consensus_problem(project: Project) -> str:
     allowed = (CHOSEN, CROWDLAB, *METHODS) if task_type(project.annotation_type).one_class else (MAJORITY,)
     if project.consensus in allowed:
         return ""
-    of_type = f"one of {', '.join(allowed)} in projects of {project.annotation_type.value} annotations"
+    of_type = f"one of {', '.join(allowed)} in projects of {project.annotation_type.shown} annotations"
     return f"{of_type}, got {project.consensus[:50]!r}"
 
 

@@ -13,7 +13,7 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
-from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
 
@@ -40,11 +40,17 @@ class Acceptances:
         """Find the largest set of an annotator's answers about which the promise is proven.
 
         Raises:
-            InvalidArgument: the accuracy does not lie strictly between 0 and 1.
+            InvalidArgument: the accuracy does not lie strictly between 0 and 1, or the annotator is the learner.
             FailedPrecondition: the annotator has answered no gold items, or none with a confidence.
         """
         if not 0 < accuracy < 1:
             raise InvalidArgument.field("accuracy", f"strictly between 0 and 1, got {accuracy:g}")
+        if annotator == AnnotatorKind.LEARNER:
+            raise InvalidArgument.field(
+                "annotator",
+                "the learner's labels are certified for the whole pool, beside those of the LLMs: "
+                "nextlabel quality deliver PROJECT --accuracy, or GetDelivery",
+            )
         promise = Promise(accuracy)
         gold, deleted = await self._store.read(lambda tx: _references(tx, project))
         newest = newest_scored(await self._labels.rows(project), annotator, deleted)

@@ -80,7 +80,7 @@ class Rankings:
         """
         if not task_type(project.annotation_type).pairs:
             raise FailedPrecondition(
-                f"project {project.name} asks for {project.annotation_type.value} annotations; texts rank by "
+                f"project {project.name} asks for {project.annotation_type.shown} annotations; texts rank by "
                 "preferences between two of them",
                 reason="NO_PAIRS",
             )

@@ -87,7 +87,7 @@ def check_routable(project: Project) -> None:
     """Raise FailedPrecondition unless answers of the project are single labels, which routes compare."""
     if project.annotation_type is not AnnotationType.SINGLE_LABEL:
         raise FailedPrecondition(
-            f"project {project.name} asks for {project.annotation_type.value} annotations; routes are planned for "
+            f"project {project.name} asks for {project.annotation_type.shown} annotations; routes are planned for "
             "single labels",
             reason="NOT_SINGLE_LABEL",
         )

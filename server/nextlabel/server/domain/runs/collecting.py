@@ -19,7 +19,7 @@ def check_collecting(project: Project, spec: RunSpec) -> None:
     Raises:
         InvalidArgument: a goal, a strategy or an annotator that rests on a learner; every such field is named.
     """
-    kind = project.annotation_type.value
+    kind = project.annotation_type.shown
     none = f"no learner is trained on {kind} annotations"
     violations = [
         (f"spec.{path}", f"{none}: {instead}")

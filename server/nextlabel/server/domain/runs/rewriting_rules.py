@@ -21,7 +21,7 @@ def check_rewriting(project: Project, spec: RunSpec) -> None:
         (
             "items.criticised",
             not task_type(project.annotation_type).writes_text,
-            f"people criticise texts, and {project.name} asks for {project.annotation_type.value} annotations",
+            f"people criticise texts, and {project.name} asks for {project.annotation_type.shown} annotations",
         ),
         ("annotator", not isinstance(spec.annotator, LlmOptions), "an LLM writes criticised texts anew; name one"),
         ("annotator", texts_an_item(spec.annotator) > 1, "a criticised text is written anew once: leave `texts` out"),

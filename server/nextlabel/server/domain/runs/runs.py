@@ -107,7 +107,7 @@ class Runs:
         elif spec.target_macro_f1 and not task_type(project.annotation_type).needs_classes:
             raise InvalidArgument.field(
                 "spec.targets.macro_f1",
-                f"{project.annotation_type.value} annotations have no classes; set a target of accuracy",
+                f"{project.annotation_type.shown} annotations have no classes; set a target of accuracy",
             )
         if isinstance(spec.annotator, RouteOptions):
             check_routable(project)
@@ -297,7 +297,7 @@ def _check_texts(project: Project, choice: AnnotatorChoice) -> None:
     path, prompt = f"spec.annotator.{choice.kind}.prompt", choice.prompt
     several = texts_an_item(choice) > 1
     if not task_type(project.annotation_type).writes_text:
-        of_texts = f"for projects of texts, and {project.name} asks for {project.annotation_type.value} annotations"
+        of_texts = f"for projects of texts, and {project.name} asks for {project.annotation_type.shown} annotations"
         if several:
             raise InvalidArgument.field(
                 f"{path}.texts", f"candidate texts are {of_texts}: ask for variants or candidates instead"

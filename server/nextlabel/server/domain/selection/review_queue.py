@@ -121,7 +121,7 @@ class ReviewQueue:
         """Raise FailedPrecondition unless answers of the project's type are one class each, which can be compared."""
         if not task_type(project.annotation_type).one_class:
             raise FailedPrecondition(
-                f"project {project.name} asks for {project.annotation_type.value} annotations; only labels of one "
+                f"project {project.name} asks for {project.annotation_type.shown} annotations; only labels of one "
                 "class an item are looked at again",
                 reason="NO_REVIEW_QUEUE",
             )

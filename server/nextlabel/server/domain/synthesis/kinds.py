@@ -249,7 +249,7 @@ def text_kind(project: Project) -> TextKind:
     found = _KINDS.get(project.annotation_type)
     if found is None:
         raise FailedPrecondition(
-            f"project {project.name} asks for {project.annotation_type.value} annotations of pairs; texts are written "
+            f"project {project.name} asks for {project.annotation_type.shown} annotations of pairs; texts are written "
             "for projects of single labels, several labels, scores and texts",
             reason="NO_SYNTHESIS",
         )

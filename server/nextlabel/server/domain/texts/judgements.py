@@ -74,7 +74,7 @@ def check_texts(project: Project) -> None:
     """Check that texts are written in a project; raises FailedPrecondition where not."""
     if not task_type(project.annotation_type).writes_text:
         raise FailedPrecondition(
-            f"project {project.name} asks for {project.annotation_type.value} annotations; candidates are written in "
+            f"project {project.name} asks for {project.annotation_type.shown} annotations; candidates are written in "
             "projects of texts",
             reason="NO_TEXTS",
         )
@@ -84,7 +84,7 @@ def check_judging(judging: Project) -> None:
     """Check that texts can be judged in a project; raises FailedPrecondition where not."""
     if judging.annotation_type not in (AnnotationType.PREFERENCE, AnnotationType.SCORE):
         raise FailedPrecondition(
-            f"project {judging.name} asks for {judging.annotation_type.value} annotations; texts are judged in "
+            f"project {judging.name} asks for {judging.annotation_type.shown} annotations; texts are judged in "
             "projects of preferences or scores",
             reason="NO_JUDGEMENTS",
         )

@@ -64,7 +64,7 @@ def open_postgres(
     )
     try:
         with _domain_errors(), engine.begin() as connection:
-            _check_encoding(connection)
+            check_encoding(str(connection.scalar(sa.text("SHOW server_encoding"))))
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_key("migrations"))))
             migrate(connection)
     except BaseException:
@@ -73,8 +73,12 @@ def open_postgres(
     return PostgresStateStore(engine, writers, readers)
 
 
-def _check_encoding(connection: sa.Connection) -> None:
-    found = connection.scalar(sa.text("SHOW server_encoding"))
+def check_encoding(found: str) -> None:
+    """Check a database's ``server_encoding``.
+
+    Raises:
+        FailedPrecondition: it cannot keep every text.
+    """
     if found != "UTF8":
         raise FailedPrecondition(
             f"the database of store.url keeps text as {found}, and texts of a pool may be any: make one with "

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+_CENT: Final = 10_000
 
 
 class BudgetDimension(StrEnum):
@@ -10,6 +13,18 @@ class BudgetDimension(StrEnum):
     LABELS = "labels"
     TOKENS = "tokens"
     MICRO_USD = "micro_usd"
+
+    def shown(self, amount: int) -> str:
+        """Return an amount of it as people read it, less than a cent to the micro-dollar.
+
+        >>> BudgetDimension.LABELS.shown(1_200), BudgetDimension.MICRO_USD.shown(50_000)
+        ('1,200 labels', '$0.0500')
+        >>> BudgetDimension.MICRO_USD.shown(120)
+        '$0.000120'
+        """
+        if self is not BudgetDimension.MICRO_USD:
+            return f"{amount:,} {self.value}"
+        return f"${amount / 1e6:,.{6 if amount < _CENT else 4}f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """`nextlabel quality`: whether labels and models can be trusted."""
 
-from itertools import islice
 from typing import Annotated
 
 import typer
 
 from nextlabel.client.cli.commands.quality import compare, deliver, filters, judge, route
+from nextlabel.client.cli.limits import first_of
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
@@ -260,7 +260,7 @@ def review(
         from nextlabel.client.messages.plain import plain
 
         entries = client.quality.review(project, annotator=annotator, unlabeled=unlabeled)
-        priced = (_priced(plain(entry), person_usd) for entry in islice(entries, limit))
+        priced = first_of((_priced(plain(entry), person_usd) for entry in entries), limit)
         emit_many(
             priced,
             {**_REVIEW_COLUMNS, **_PRICE_COLUMN} if person_usd else _REVIEW_COLUMNS,
@@ -300,15 +300,16 @@ def filter_labels(
     """List the labels that a rule names, and why; nothing is changed.
 
     A rule compares text, label, other_label, confidence, vote_share, wrong_probability, annotations, trusted,
-    llm_share, judged_wrong, duplicate_of, duplicate_label and metadata.FIELD with texts in quotes, numbers or none, by
-    ==, !=, <, <=, >, >=, in and not in; and, or, not and parentheses join comparisons; len(text) and lower(text) may
-    stand in them.
+    llm_share, judged_wrong, judge_reason, duplicate_of, duplicate_label, in projects of scores score, other_score and
+    duplicate_score, and metadata.FIELD or metadata["FIELD"] with texts in quotes, numbers, true, false or none, by
+    ==, !=, <, <=, >, >=, in and not in; and, or, not and parentheses join comparisons; len(text), lower(text) and
+    FUNCTION(text), of those that the server was given, may stand in them.
     """
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
         hits = client.quality.filter_hits(project, rule)
-        emit_many((plain(hit) for hit in islice(hits, limit)), _FILTER_COLUMNS, output, none="the rule names no label")
+        emit_many(first_of(map(plain, hits), limit), _FILTER_COLUMNS, output, none="the rule names no label")
 
 
 app.command("compare", epilog=compare.EPILOG)(compare.compare)

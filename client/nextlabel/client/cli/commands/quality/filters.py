@@ -1,10 +1,10 @@
 """`nextlabel quality filters`: rules with names, whose labels are left out of training and exports."""
 
-from itertools import islice
 from typing import Annotated, Any
 
 import typer
 
+from nextlabel.client.cli.limits import first_of
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
@@ -100,12 +100,8 @@ def filtered(
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        emit_many(
-            (plain(one) for one in islice(client.quality.filtered(project), limit)),
-            _FILTERED,
-            output,
-            none="no label is left out",
-        )
+        hidden = first_of(map(plain, client.quality.filtered(project)), limit)
+        emit_many(hidden, _FILTERED, output, none="no label is left out")
 
 
 def keep(
@@ -120,7 +116,7 @@ def keep(
     """
     with session(ctx).connect() as client:
         done: Any = client.quality.keep(project, item_ids, release=release)
-    say(f"{'left to the filters' if release else 'kept'}: {done.items:,} items")
+    say(f"{'left to the filters' if release else 'kept'}: {done.items:,} item{'' if done.items == 1 else 's'}")
     if done.unknown_item_ids:
         say(f"no item has the id: {', '.join(done.unknown_item_ids)}")
         raise typer.Exit(1)
@@ -133,12 +129,8 @@ def kept(
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        emit_many(
-            (plain(one) for one in islice(client.quality.kept(project), limit)),
-            _KEPT,
-            output,
-            none="no item was brought back",
-        )
+        back = first_of(map(plain, client.quality.kept(project)), limit)
+        emit_many(back, _KEPT, output, none="no item was brought back")
 
 
 def _switch(ctx: typer.Context, project: str, name: str, *, enabled: bool) -> None:

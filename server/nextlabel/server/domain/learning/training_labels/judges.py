@@ -72,7 +72,8 @@ class Judges:
         reports = await self.reports(project)
         if not reports:
             raise FailedPrecondition(
-                f"no judge has judged labels of project {project.name}; have one judge them first (JudgeLabels)",
+                f"no judge has judged labels of project {project.name}; have one judge them first: "
+                "nextlabel quality judge, or JudgeLabels",
                 reason="JUDGE_NOT_MEASURED",
             )
         for report in reports:

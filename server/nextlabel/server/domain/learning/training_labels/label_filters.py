@@ -22,6 +22,7 @@ from nextlabel.server.domain.learning.training_labels.doubts import NO_DOUBTS, D
 from nextlabel.server.domain.learning.training_labels.doubts_by_type import JUDGES
 from nextlabel.server.domain.learning.training_labels.function_values import FunctionValues
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled, LabeledItems
+from nextlabel.server.domain.learning.training_labels.rule_words import RuleWords
 from nextlabel.server.domain.learning.training_labels.twins import Twins
 from nextlabel.server.domain.learning.training_labels.verdicts import standing_verdicts
 from nextlabel.server.domain.pool.pools import Pools
@@ -86,7 +87,8 @@ class LabelFilters:
         """Return the labels that a rule names, whatever filters there are, under the name ''.
 
         Raises:
-            InvalidArgument: it is no rule.
+            InvalidArgument: it is no rule, compares the label with what is no class, or asks for a metadata field that
+                no item has.
             FailedPrecondition: answers of the project's type are neither classes nor scores.
         """
         try:
@@ -94,7 +96,9 @@ class LabelFilters:
         except RuleError as error:
             raise InvalidArgument.field("rule", str(error)) from None
         check_filters(project)
-        return await self._named(project, {"": parsed}, await self.labeled.usable(project))
+        usable = await self.labeled.usable(project)
+        await RuleWords(self.pools).check(project, parsed, usable)
+        return await self._named(project, {"": parsed}, usable)
 
     async def left_out(self, project: Project) -> NamedLabels:
         """Return the labels that enabled filters leave out; those of kept items are none of them.
@@ -226,7 +230,7 @@ def check_filters(project: Project) -> None:
     """Raise FailedPrecondition unless answers of the project's type can be judged: classes and scores."""
     if project.annotation_type not in JUDGES:
         raise FailedPrecondition(
-            f"project {project.name} asks for {project.annotation_type.value} annotations; rules are about classes and "
+            f"project {project.name} asks for {project.annotation_type.shown} annotations; rules are about classes and "
             "scores",
             reason="NO_FILTERS",
         )

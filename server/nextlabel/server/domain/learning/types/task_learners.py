@@ -36,7 +36,7 @@ def task_learner(project: Project) -> AnyTaskLearner:
     learner = _LEARNERS.get(project.annotation_type)
     if learner is None:
         raise FailedPrecondition(
-            f"project {project.name} asks for {project.annotation_type.value} annotations, which no learner is "
+            f"project {project.name} asks for {project.annotation_type.shown} annotations, which no learner is "
             "trained on; they can be collected and exported",
             reason="NO_LEARNER",
         )
@@ -51,7 +51,7 @@ def learner_spec(project: Project) -> LearnerSpec:
     """
     params = project.learner.params
     spec = parse_learner_spec(project.learner.name, params)
-    kind = project.annotation_type.value
+    kind = project.annotation_type.shown
     learner = _LEARNERS.get(project.annotation_type)
     if learner is not None and spec.estimator not in learner.estimators:
         raise InvalidArgument.field(

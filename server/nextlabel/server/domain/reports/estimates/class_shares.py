@@ -85,7 +85,7 @@ class ShareReports:
         scores = project.annotation_type is AnnotationType.SCORE
         if not project.classes and not scores:
             raise FailedPrecondition(
-                f"project {project.name} asks for {project.annotation_type.value} annotations, which have no classes",
+                f"project {project.name} asks for {project.annotation_type.shown} annotations, which have no classes",
                 reason="NO_CLASSES",
             )
         stream, chosen = await self._store.read(
