@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.strategies import (
     Annotations,
+    Difficulties,
     LabeledSet,
     LinearHead,
     NearestLabeled,
@@ -184,13 +186,12 @@ def _filled(
     heads = [LinearHead(4 * rng.standard_normal((CLASSES, dimension), np.float32), intercepts) for _ in range(4)]
     labels = LabeledSet(first, rng.integers(0, CLASSES, len(first)))
     answers = Annotations(np.arange(40), rng.integers(0, CLASSES, 40), rng.integers(0, 3, 40))
-    return store, SelectionContext(heads[0], heads[1:], labels, answers, seed=seed)
+    difficulties = Difficulties(labels.embeddings_LD, rng.random(len(first)))
+    return store, SelectionContext(heads[0], heads[1:], labels, answers, seed=seed, difficulties=difficulties)
 
 
 def _select(name: str, pool: AskableRows, context: SelectionContext, audit: float = 0.0) -> Selection:
-    fresh = SelectionContext(
-        context.predictor, context.committee, context.labeled, context.annotations, NearestLabeled(), context.seed
-    )
+    fresh = replace(context, nearest=NearestLabeled())
     strategy = get_strategy(name)
     return (with_audit(strategy, audit) if audit else strategy).select(pool, BATCH, fresh)
 

@@ -121,6 +121,14 @@ def test_the_summary_of_the_settings_holds_no_secret(data_dir: Path):
     assert "Anthropic key set" in told
 
 
+def test_a_cluster_to_compute_on_is_named_and_what_it_needs_looked_for(data_dir: Path, monkeypatch: pytest.MonkeyPatch):
+    settings = load_settings({"data_dir": data_dir, "compute": {"executor": "ray", "ray": {"address": "head:6379"}}})
+    assert "computes on a Ray cluster, head:6379" in " ".join(check.message for check in check_settings(settings))
+    monkeypatch.setattr("nextlabel.server.operations.doctor.find_spec", lambda _: None)
+    [missing] = [check for check in check_settings(settings) if check.status is Status.FAILURE]
+    assert "pip install 'nextlabel[server,ray]'" in missing.message
+
+
 def test_models_that_retire_are_named_before_and_after_their_day(data_dir: Path):
     settings = settings_of(data_dir)
     (quiet,) = check_models(settings, date(2026, 9, 1))

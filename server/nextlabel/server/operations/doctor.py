@@ -9,6 +9,7 @@ import platform
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -83,6 +84,8 @@ def check_settings(settings: Settings) -> Iterator[Check]:
         yield warn("settings", f"insecure is set: {settings.bind} is served without TLS or without tokens")
     if settings.annotators.prices is not None and not settings.annotators.prices.is_file():
         yield fail("settings", f"annotators.prices: there is no file {settings.annotators.prices}")
+    if settings.compute.executor == "ray" and find_spec("ray") is None:
+        yield fail("settings", "compute.executor is ray, which is not installed: pip install 'nextlabel[server,ray]'")
     try:
         settings.tls.check_files()
     except ValueError as error:
@@ -155,6 +158,8 @@ def _described(settings: Settings) -> Iterator[str]:
     yield f"tokens {'required' if settings.tokens_required else 'not required'}"
     yield f"state in {make_url(store.url).render_as_string(hide_password=True) if store.url else 'SQLite'}"
     yield f"pool in {store.pool_url or 'the data directory'}"
+    if settings.compute.executor == "ray":
+        yield f"computes on a Ray cluster, {settings.compute.ray.address or 'started by the server'}"
     yield f"Anthropic key {'set' if annotators.anthropic.api_key else 'not set'}"
 
 
