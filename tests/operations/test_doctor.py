@@ -71,6 +71,18 @@ def test_projects_of_another_embedding_model_are_named(trained: Path):
     assert other.message.startswith("news: texts are embedded by 'another'")
 
 
+def test_projects_that_a_missing_embedding_model_is_to_take_over_are_named(trained: Path):
+    other = "INSERT INTO re_embeddings SELECT id, 1, '/m/other', 8, 3, ?, 0 FROM projects"
+    for underway in ("done", "underway"):
+        with sqlite3.connect(trained / "state.db") as db:
+            db.execute("DELETE FROM re_embeddings")
+            db.execute(other, (underway,))
+        found = [check.message for check in state(trained) if check.status is not Status.OK]
+        assert len(found) == (underway == "underway")
+    assert found[0].startswith("news: '/m/other' is to embed all items anew")
+    assert "embedding.models" in found[0]
+
+
 def test_an_altered_model_file_is_found(trained: Path):
     model = next(trained.glob("models/*/*.skops"))
     model.write_bytes(model.read_bytes()[:-10] + b"0123456789")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -89,21 +89,34 @@ def _check_version(present: str) -> Generator[Check, None, bool]:
 
 
 def _check_encoders(models: Sequence[str], pools: Sequence[CommittedPool]) -> Iterator[Check]:
-    """Find projects whose texts a model embedded that is not here: what comes anew could not be compared with them."""
-    others: dict[str, list[str]] = {}
-    for pool in pools:
-        own = pool.project.embedding_model
-        if own and not any(is_same_model(own, model) for model in models):
-            others.setdefault(own, []).append(pool.project.name)
-    for other, names in others.items():
-        here = " and ".join(map(repr, models))
+    """Find projects of embedding models that are not here: what comes anew could not be compared with their items."""
+    here = " and ".join(map(repr, models))
+    for other, names in _lacking(models, {pool.project.name: pool.project.embedding_model for pool in pools}):
         yield Check(
             "embeddings",
             Status.WARNING,
-            f"{', '.join(names)}: texts are embedded by {other!r}, and the server has {here}: "
+            f"{names}: texts are embedded by {other!r}, and the server has {here}: "
             f"it takes no new texts of these projects and predicts none; serve with {other!r} in embedding.models, "
             "or have another model take over (nextlabel project re-embed)",
         )
+    for other, names in _lacking(models, {pool.project.name: pool.taking_over for pool in pools}):
+        yield Check(
+            "embeddings",
+            Status.WARNING,
+            f"{names}: {other!r} is to embed all items anew, and the server has {here}: it does not go on, and would "
+            f"not serve these projects afterwards; serve with {other!r} in embedding.models, or give it up "
+            "(nextlabel project re-embed NAME --cancel)",
+        )
+
+
+def _lacking(models: Sequence[str], wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each model wanted that is not among those, with the names of the projects that want it; '' is none."""
+    others: dict[str, list[str]] = {}
+    for project, model in wanted.items():
+        if model and not any(is_same_model(model, one) for one in models):
+            others.setdefault(model, []).append(project)
+    for other, projects in others.items():
+        yield other, ", ".join(projects)
 
 
 def _check_pools(root: str, pools: Sequence[CommittedPool]) -> Iterator[Check]:

@@ -28,6 +28,7 @@ class CommittedPool:
     """What the database promises of one project's pool: rows in ascending order, deleted ones left out.
 
     The rows of ``embedded_m`` are among those of ``rows_n``; ``model_version`` is the newest one, 0 for none.
+    ``taking_over`` is the embedding model that is under way to embed them anew, '' for none.
     """
 
     project: Project
@@ -35,6 +36,7 @@ class CommittedPool:
     embedded_m: Rows
     model_version: int
     references: Mapping[int, ReferenceItem]
+    taking_over: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ def _committed(tx: Transaction, project: Project) -> CommittedPool:
     deleted = np.asarray(tx.pool.deleted_rows(project.id), np.int64)
     segments = tx.pool.segments(project.id)
     latest = tx.models.latest(project.embeddings)
+    other = tx.projects.re_embedding(project.id)
     return CommittedPool(
         project,
         np.setdiff1d(_joined([np.arange(s.first_row, s.first_row + s.row_count) for s in segments]), deleted),
@@ -130,6 +133,7 @@ def _committed(tx: Transaction, project: Project) -> CommittedPool:
         ),
         latest.version if latest else 0,
         {r.row: r for r in tx.pool.references(project.id)},
+        other.model if other and other.underway else "",
     )
 
 
