@@ -17,6 +17,7 @@ from nextlabel.server.operations.doctor_state import check_state
 from nextlabel.server.operations.findings import Status
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.settings.settings import Settings, StoreSettings
+from nextlabel.server.store import migrations
 from nextlabel.server.store.sql.schema import metadata
 from nextlabel.server.store.state_store import open_state_store
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, Unavailable
@@ -90,6 +91,24 @@ def upgraded_to(version: str, connection: sa.Connection) -> None:
     config.set_main_option("script_location", "nextlabel.server.store:migrations")
     config.attributes["connection"] = connection
     command.upgrade(config, version)
+
+
+def test_what_servers_of_the_version_before_read_and_write_stays(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'state.db'}")
+    versions = sorted(path.name[:4] for path in Path(migrations.__path__[0], "versions").glob("0*.py"))
+    kept: set[tuple[str, str]] = set()
+    for version in versions:
+        with engine.begin() as connection:
+            upgraded_to(version, connection)
+        found = sa.inspect(engine)
+        columns = {(table, c["name"]): c for table in found.get_table_names() for c in found.get_columns(table)}
+        tables = {table for table, _ in kept}
+        assert kept <= columns.keys(), version
+        # What they write has no value for a column that they do not know.
+        unknown = [c for key, c in columns.items() if key[0] in tables and key not in kept]
+        assert all(c["nullable"] or c["default"] is not None for c in unknown), version
+        kept = set(columns)
+    engine.dispose()
 
 
 FIRST_PROJECT = """INSERT INTO projects VALUES

@@ -65,7 +65,7 @@ def open_postgres(
     try:
         with _domain_errors(), engine.begin() as connection:
             check_encoding(str(connection.scalar(sa.text("SHOW server_encoding"))))
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_key("migrations"))))
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("migrations"))))
             migrate(connection)
     except BaseException:
         engine.dispose()
@@ -234,7 +234,7 @@ class PostgresConnection(Connection):
     def lock(self, name: str) -> bool:
         if name in self._locked:
             return False
-        self._cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_key(name),))
+        self._cursor.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key(name),))
         self._locked.add(name)
         return True
 
@@ -311,7 +311,7 @@ def _domain_errors() -> Iterator[None]:
 
 def _try_lock(session: psycopg.Connection[Record], name: str) -> bool:
     with _domain_errors():
-        found = session.execute("SELECT pg_try_advisory_lock(%s)", (_key(name),)).fetchone()
+        found = session.execute("SELECT pg_try_advisory_lock(%s)", (lock_key(name),)).fetchone()
     return bool(found and found[0])
 
 
@@ -326,7 +326,7 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _key(name: str) -> int:
+def lock_key(name: str) -> int:
     """Return the 64-bit number of an advisory lock; two names of one number only wait for each other needlessly."""
     digest = hashlib.blake2b(f"nextlabel/{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
