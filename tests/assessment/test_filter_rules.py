@@ -113,17 +113,17 @@ def test_nothing_else_is_read(rule):
         parse(rule)
 
 
-def test_rules_call_functions_of_the_text_that_there_are():
-    rule = parse('known(text) or not 0.5 < rude(text) or kind(text) == "ad"', {"known", "rude", "kind"})
-    assert rule.functions == ("known", "rude", "kind")
-    assert rule.names == ("known(text)", "rude(text)", "kind(text)")
-    assert rule.holds({"known(text)": False, "rude(text)": 0.4, "kind(text)": None})
-    assert not rule.holds({"known(text)": None, "rude(text)": 0.6, "kind(text)": "news"})
+def test_rules_call_functions_of_the_text_or_the_id_that_there_are():
+    rule = parse('known(text) or not 0.5 < rude(text) or kind(id) == "ad"', {"known", "rude", "kind"})
+    assert [one.fact for one in rule.functions] == ["known(text)", "rude(text)", "kind(id)"]
+    assert rule.names == ("known(text)", "rude(text)", "kind(id)")
+    assert rule.holds({"known(text)": False, "rude(text)": 0.4, "kind(id)": None})
+    assert not rule.holds({"known(text)": None, "rude(text)": 0.6, "kind(id)": "news"})
     assert rule.why({"known(text)": True}).startswith("known(text) true")
 
 
 @pytest.mark.parametrize("rule", ["rude(label)", "rude(lower(text))", "rude()", "rude(text, text)", "other(text)"])
-def test_functions_take_the_text_alone(rule):
+def test_functions_take_the_text_or_the_id_alone(rule):
     with pytest.raises(RuleError):
         parse(rule, {"rude"})
 

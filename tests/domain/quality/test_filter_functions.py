@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from nextlabel.server.annotators.fact_files import read_facts
 from nextlabel.server.domain.learning.training_labels.function_values import FunctionValues
 from nextlabel.server.settings.settings import SettingsError, load_settings
+from nextlabel.server.values.errors import FailedPrecondition
 from tests.domain.service import CLASSES, Service
 
 IDS = [f"i{n}" for n in range(6)]
@@ -35,8 +37,8 @@ class Lengths:
 async def test_a_function_is_asked_about_a_text_once():
     lengths = Lengths()
     values = FunctionValues({"size": lengths})
-    assert await values.of(["size"], ["a", "bb", "a"]) == [{"size": 1}, {"size": 2}, {"size": 1}]
-    assert await values.of(["size"], ["bb", "ccc"]) == [{"size": 2}, {"size": 3}]
+    assert await values.of("size", ["a", "bb", "a"]) == [1, 2, 1]
+    assert await values.of("size", ["bb", "ccc"]) == [2, 3]
     assert lengths.asked == ["a", "bb", "ccc"]
 
 
@@ -52,6 +54,40 @@ async def test_filters_call_functions_and_say_what_they_said(tmp_path, monkeypat
     await service.parts.reports.quality.filter_sets.tried(project, "size(text) < 2")
     assert len(lengths.asked) == len(IDS)
     await service.close()
+
+
+async def test_labels_that_contradict_a_file_of_known_facts_are_named(tmp_path, monkeypatch):
+    path = tmp_path / "register.csv"
+    path.write_text(f"id,kind\ni1,{CLASSES[0]}\ni2,{CLASSES[1]}\nnobody,{CLASSES[1]}\ni3,\n")
+    files = {"register": read_facts("register", path)}
+    monkeypatch.setattr("nextlabel.server.wiring.parts.filter_functions", lambda settings, executor: files)
+    service = Service(tmp_path)
+    project = await service.create()
+    await service.add(project, IDS)
+    await service.answer_as_llm(project, dict.fromkeys(IDS, CLASSES[0]))
+    rule = "register(id) != none and register(id) != label"
+    found = await service.parts.reports.quality.filter_sets.tried(project, rule)
+    [(item, why)] = [(one.item_id, one.why[""]) for one in found.by_item()]
+    assert (item, why) == ("i2", f'register(id) "{CLASSES[1]}", label "{CLASSES[0]}"')
+    await service.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("i1,a\ni2,b\n", "expected a heading"),
+        ("id,kind\ni1,a,b\n", "line 2: expected two columns, .* got 3"),
+        ("id,kind\ni1,a\ni1,a\ni1,b\n", "line 4: 'i1' has another value further up"),
+        ("text,kind\nx," + "y" * 1_001, "line 2: the second column has 1,001 characters, at most 1,000"),
+        ("id,kind\n\xe4,a\n".encode("latin-1"), "cannot be read as CSV in UTF-8"),
+        ('id,kind\n"i1,a\n', "cannot be read as CSV"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_facts_is_told_with_its_line(tmp_path, content, said):
+    path = tmp_path / "facts.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(FailedPrecondition, match=rf"filters\.files\.register: .*facts\.csv: {said}"):
+        read_facts("register", path)
 
 
 def test_another_distribution_adds_a_function_by_entry_point(tmp_path: Path) -> None:
@@ -88,8 +124,11 @@ def test_another_distribution_adds_a_function_by_entry_point(tmp_path: Path) -> 
         ({"services": {"rude": "ftp://x.example"}}, "the URL of rude"),
         ({"services": {"rude": "https://me:secret@x.example"}}, "the URL of rude"),
         ({"service_keys": {"rude": "k"}}, "services has no URL"),
+        ({"files": {"known": "gone.csv"}}, "files.known: there is no file gone.csv"),
+        ({"files": {"Known": __file__}}, "no name of a function"),
+        ({"files": {"rude": __file__}, "services": {"rude": "https://x.example"}}, "both services and files name rude"),
     ],
 )
-def test_services_are_named_with_a_url_and_keys_go_to_those(tmp_path, filters, said):
+def test_services_and_files_are_named_and_keys_go_to_services(tmp_path, filters, said):
     with pytest.raises(SettingsError, match=said):
         load_settings({"data_dir": tmp_path, "filters": filters})

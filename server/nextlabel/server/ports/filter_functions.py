@@ -1,4 +1,4 @@
-"""Functions of texts that rules of filters may call: what an operator has installed or named."""
+"""Functions that rules of filters may call with an item's text or id: what an operator has installed or named."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 FunctionValue = str | float | bool | None
-"""What a function says of a text; None where it says nothing."""
+"""What a function says of an item; None where it says nothing."""
 
 
 class FilterFunction(Protocol):
     """Says something of texts, such as how offensive each is, or whether a register knows it."""
 
     async def values(self, texts: Sequence[str]) -> Sequence[FunctionValue]:
-        """Return a value for each text, in their order. The same text has the same value.
+        """Return a value for each text, or id where the rule gives that, in their order. The same has the same value.
 
         Raises:
             FailedPrecondition: it cannot, or what it returned are no such values.

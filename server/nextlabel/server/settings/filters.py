@@ -1,7 +1,8 @@
-"""Settings of filters: services that their rules may ask."""
+"""Settings of filters: services and files of facts that their rules may ask."""
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -24,11 +25,23 @@ class FilterSettings(Section):
     service_keys: Mapping[str, SecretStr] = Field(default_factory=dict)
     """Bearer tokens of services, by the same names."""
 
+    files: Mapping[str, Path] = Field(default_factory=dict)
+    """CSV or TSV files by the name of the function that rules call, such as `register = "products.csv"`.
+
+    Of two columns under a heading: an id or a text, and what is known of it. They are read when the server starts.
+    """
+
     @model_validator(mode="after")
     def _named(self) -> Self:
-        for name, url in self.services.items():
+        for name in [*self.services, *self.files]:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is no name of a function: lower-case letters, digits and underscores")
+        for name in set(self.services) & set(self.files):
+            raise ValueError(f"both services and files name {name}; give one of them another name")
+        for name, path in self.files.items():
+            if not path.is_file():
+                raise ValueError(f"files.{name}: there is no file {path}")
+        for name, url in self.services.items():
             try:
                 Origin.of(url)
             except ValueError as error:

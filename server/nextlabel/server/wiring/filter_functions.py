@@ -1,4 +1,4 @@
-"""The functions that rules of filters may call: installed ones, by entry point, and services that the owner names."""
+"""The functions that rules of filters may call: installed ones, and the owner's services and files of facts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from nextlabel.server.annotators.fact_files import read_facts
 from nextlabel.server.annotators.filter_services import FilterService, checked_values
 from nextlabel.server.ports.filter_functions import FilterFunction, FunctionValue
 from nextlabel.server.ports.system import Executor
@@ -46,10 +47,15 @@ class InstalledFunction:
 
 
 def filter_functions(settings: FilterSettings, executor: Executor) -> Mapping[str, FilterFunction]:
-    """Return the functions by name; a service has the name that the owner gave it, also where one is installed."""
+    """Return the functions by name; services and files have the names that the owner gave them, also of installed ones.
+
+    Raises:
+        FailedPrecondition: a file of facts cannot be read.
+    """
     installed = {entry.name: InstalledFunction(entry, executor) for entry in entry_points(group=ENTRY_POINTS)}
     named = {
         name: FilterService(name, url, key.get_secret_value() if (key := settings.service_keys.get(name)) else None)
         for name, url in settings.services.items()
     }
-    return {**installed, **named}
+    files = {name: read_facts(name, path) for name, path in settings.files.items()}
+    return {**installed, **named, **files}

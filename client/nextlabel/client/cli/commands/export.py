@@ -259,5 +259,7 @@ def _to_tool(
         with replacing(to) as beside, beside.open("w", encoding="utf-8") as file:
             written = write_array(records, file)
         say(f"wrote {written:,} items to {to}")
+    if tool == "argilla":
+        say("labels are suggestions there, people's too: read back, only those count that somebody has submitted")
     if tool == "label-studio":
         say(f"the labeling interface that they fit: {label_studio_interface(settings)}")

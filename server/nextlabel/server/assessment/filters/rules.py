@@ -44,7 +44,8 @@ NAMES: Final = {
     "duplicate_score": NUMBER,
 }
 OWN_FUNCTIONS: Final = ("len", "lower")
-_TEXT, _MOST_SHOWN = "text", 20
+ARGUMENTS: Final = ("text", "id")
+_MOST_SHOWN: Final = 20
 _CAPPED: Final = ("llm_share",)
 _LABELS: Final = ("label", "other_label", "duplicate_label")
 _NAMED: Final = frozenset({*NAMES, "none", "true", "false"})
@@ -61,17 +62,34 @@ class RuleError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """A function that a rule calls with the item's ``text`` or ``id``, and the name of the fact that it says."""
+
+    function: str
+    argument: str
+
+    @property
+    def fact(self) -> str:
+        """As it stands in the rule.
+
+        >>> Called("known", "id").fact
+        'known(id)'
+        """
+        return f"{self.function}({self.argument})"
+
+
+@dataclass(frozen=True, slots=True)
 class LabelRule:
     """A rule that was understood.
 
     ``names`` are those that it asks about, and ``labels`` the texts that it wants a label to be or not to be, both in
-    their order. ``functions`` are those that it calls with the text, whose values are facts named ``FUNCTION(text)``.
+    their order. ``functions`` are those that it calls.
     """
 
     names: tuple[str, ...]
     labels: tuple[str, ...]
     holds: _Holds
-    functions: tuple[str, ...] = ()
+    functions: tuple[Called, ...] = ()
 
     def why(self, facts: Facts) -> str:
         """Return what the rule went by, such as ``label "spam", confidence 0.41``; of a judge also its reason."""
@@ -82,13 +100,8 @@ class LabelRule:
         return ", ".join(said)
 
 
-def fact_of(function: str) -> str:
-    """Return the name of the fact that a function of the text is."""
-    return f"{function}({_TEXT})"
-
-
 def parse(rule: str, functions: Set[str] = frozenset()) -> LabelRule:
-    """Return a rule that was written by a user, whom nobody has to trust; it may call ``functions`` with the text.
+    """Return a rule that was written by a user, whom nobody has to trust; it may call ``functions``.
 
     Raises:
         RuleError: it is empty, too long, or no rule.
@@ -118,7 +131,7 @@ class _Reader:
     def __init__(self, rule: str, functions: Set[str]) -> None:
         self._rule = rule.encode()
         self._functions = functions
-        self.called: dict[str, None] = {}
+        self.called: dict[Called, None] = {}
         self.names: dict[str, None] = {}
         self.labels: dict[str, None] = {}
 
@@ -243,11 +256,12 @@ class _Reader:
         return lambda facts: text.lower() if isinstance(text := read(facts), str) else None, TEXT
 
     def _function(self, node: ast.Call, name: str, argument: ast.expr) -> tuple[_Read, str]:
-        """Return how to read what a function says of the text, which is of whatever kind it likes."""
-        if not isinstance(argument, ast.Name) or argument.id != _TEXT:
-            raise self._error(node, f"takes the text and nothing else: {fact_of(name)}")
-        self.called[name] = None
-        return self._fact(fact_of(name)), ""
+        """Return how to read what a function says of an item, which is of whatever kind it likes."""
+        if not isinstance(argument, ast.Name) or argument.id not in ARGUMENTS:
+            raise self._error(node, f"takes the text or the id and nothing else: {name}(text) or {name}(id)")
+        called = Called(name, argument.id)
+        self.called[called] = None
+        return self._fact(called.fact), ""
 
     def _fact(self, name: str) -> _Read:
         self.names[name] = None

@@ -303,7 +303,7 @@ def filter_labels(
     llm_share, judged_wrong, judge_reason, duplicate_of, duplicate_label, in projects of scores score, other_score and
     duplicate_score, and metadata.FIELD or metadata["FIELD"] with texts in quotes, numbers, true, false or none, by
     ==, !=, <, <=, >, >=, in and not in; and, or, not and parentheses join comparisons; len(text), lower(text) and
-    FUNCTION(text), of those that the server was given, may stand in them.
+    FUNCTION(text) or FUNCTION(id), of those that the server was given, may stand in them.
     """
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain

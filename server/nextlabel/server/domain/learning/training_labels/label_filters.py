@@ -12,10 +12,10 @@ from nextlabel.server.assessment.filters.rules import (
     JUDGE_REASON,
     JUDGED_WRONG,
     METADATA,
+    Called,
     LabelRule,
     RuleError,
     Value,
-    fact_of,
     parse,
 )
 from nextlabel.server.domain.learning.training_labels.doubts import NO_DOUBTS, Doubting, Doubts
@@ -176,7 +176,7 @@ class LabelFilters:
         judged = await standing_verdicts(self.store, project, agreed) if by_judges else {}
         found: dict[int, NamedLabel] = {}
         rows = sorted(agreed)
-        called = list(dict.fromkeys(name for rule in rules.values() for name in rule.functions))
+        called = list(dict.fromkeys(one for rule in rules.values() for one in rule.functions))
         reads = bool(called) or any(name == "text" or name.startswith(METADATA) for name in asked)
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
@@ -188,15 +188,14 @@ class LabelFilters:
             found |= {hit.row: hit for hit in hits}
         return NamedLabels(tuple(rules), found, len(rows))
 
-    async def _said(self, called: Sequence[str], items: Sequence[StoredItem]) -> Mapping[int, Mapping[str, Value]]:
+    async def _said(self, called: Sequence[Called], items: Sequence[StoredItem]) -> Mapping[int, Mapping[str, Value]]:
         """Return what the functions that rules call say of items, as facts by row."""
-        if not called:
-            return {}
-        values = await self.functions.of(called, [item.text for item in items])
-        return {
-            item.row: {fact_of(name): value for name, value in said.items()}
-            for item, said in zip(items, values, strict=True)
-        }
+        found: dict[int, dict[str, Value]] = {item.row: {} for item in items}
+        for one in called:
+            told = [item.text if one.argument == "text" else item.item_id for item in items]
+            for item, value in zip(items, await self.functions.of(one.function, told), strict=True):
+                found[item.row][one.fact] = value
+        return found
 
     async def _llm_shares(self, project: Project) -> Mapping[int, float]:
         """Return how much of their classes LLMs have down to a label, by row: among all labels, filtered or not."""
@@ -215,7 +214,7 @@ class LabelFilters:
 class _Found:
     """What was found out about labels beside themselves, by row; ``items`` is None where no rule asks about them.
 
-    ``said`` are what functions say of the texts.
+    ``said`` are what functions say of the items.
     """
 
     doubts: Doubts
