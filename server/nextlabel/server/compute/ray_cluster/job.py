@@ -21,8 +21,8 @@ AHEAD = 8
 ATTEMPTS = 3
 """Actors that may die over one part before it is left to the server."""
 
-NOBODY_S = 30.0
-"""How long no actor may be there."""
+NOBODY_S = 90.0
+"""How long no actor may be there: on a machine that is busy, or new, one takes long to start."""
 
 Tell = Callable[[int, bool, bytes], None]
 
