@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
+from nextlabel.server.api.boundary.health import ServiceHealth
 from nextlabel.server.api.boundary.logs import configure_logs, hide_secrets
 
 
@@ -80,3 +82,17 @@ def test_headers_of_requests_to_a_bucket_are_told_at_no_level(capsys: pytest.Cap
     logging.getLogger("botocore.auth").warning("clock is off")
     assert "abc" not in (told := capsys.readouterr().err)
     assert "clock is off" in told
+
+
+async def test_a_probe_that_fails_on_and_on_is_told_once_for_each_reason() -> None:
+    reasons = iter(["away", "away", "full", None, "full"])
+
+    async def probe() -> None:
+        if reason := next(reasons):
+            raise OSError(reason)
+
+    health = ServiceHealth({"service": probe})
+    with capture_logs() as told:
+        for _ in range(5):
+            await health.check()
+    assert len(told) == 3

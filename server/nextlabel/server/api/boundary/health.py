@@ -33,6 +33,7 @@ class ServiceHealth:
         self._interval_s = interval_s
         self._timeout_s = timeout_s
         self._healthy: dict[str, bool] = {}
+        self._failing: dict[Probe, str] = {}
 
     async def check(self) -> None:
         """Ask every probe once. Services that share a probe share its answer."""
@@ -56,9 +57,12 @@ class ServiceHealth:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await probe()
-        except Exception:  # noqa: BLE001 -- whatever a probe raises is its way to say no
-            _log.warning("health probe failed", exc_info=True)
+        except Exception as error:  # noqa: BLE001 -- whatever a probe raises is its way to say no
+            if self._failing.get(probe) != repr(error):
+                self._failing[probe] = repr(error)
+                _log.warning("health probe failed", exc_info=True)
             return False
+        self._failing.pop(probe, None)
         return True
 
     async def _tell(self, service: str, healthy: bool) -> None:
