@@ -90,28 +90,33 @@ def _margin(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     here = AskableRows(store, PROJECT, NOTHING, given.rows)
     with _joined(given.processes) as cluster:
         there = AskableInParts(store, PROJECT, NOTHING, given.rows, source=PartSource(store, cluster))
-        expected, there_first = _select("margin", here, context), _select("margin", there, context)
-        seconds: dict[str, list[float]] = {"threads": [], "ray": []}
-        of_processors: dict[str, list[float]] = {"threads": [], "ray": []}
-        same = _same(expected, there_first)
-        with _peak_memory() as peak:
-            for _ in range(given.passes):
-                for name, pool in (("threads", here), ("ray", there)):
-                    began, used = time.perf_counter(), _processor_seconds()
-                    same &= _same(expected, _select("margin", pool, context))
-                    seconds[name].append(time.perf_counter() - began)
-                    of_processors[name].append(_processor_seconds() - used)
+        expected = _select("margin", here, context)
+        found = _alternated(here, there, context, given.passes)
         kills, killed_same = _under_kills(given.kills, lambda: _same(expected, _select("margin", there, context)))
+    same = found.pop("same_picks") and killed_same
+    return {"rows": given.rows, "dimension": given.dimension, **found, "kills": kills, "same_picks": bool(same)}
+
+
+def _alternated(here: AskableRows, there: AskableRows, context: SelectionContext, passes: int) -> dict[str, Any]:
+    """Time passes on threads and on Ray in turns, after one of each."""
+    expected = _select("margin", here, context)
+    same = _same(expected, _select("margin", there, context))
+    seconds: dict[str, list[float]] = {"threads": [], "ray": []}
+    of_processors: dict[str, list[float]] = {"threads": [], "ray": []}
+    with _peak_memory() as peak:
+        for _ in range(passes):
+            for name, pool in (("threads", here), ("ray", there)):
+                began, used = time.perf_counter(), _processor_seconds()
+                same &= _same(expected, _select("margin", pool, context))
+                seconds[name].append(time.perf_counter() - began)
+                of_processors[name].append(_processor_seconds() - used)
     return {
-        "rows": given.rows,
-        "dimension": given.dimension,
         "seconds": seconds,
         "ratio": _ratio(seconds),
         "processor_seconds": of_processors,
         "ratio_of_processor_seconds": _ratio(of_processors),
         "peak_mb_of_a_process": peak,
-        "kills": kills,
-        "same_picks": bool(same and killed_same),
+        "same_picks": same,
     }
 
 
@@ -131,24 +136,22 @@ def _processor_seconds() -> float:
 
 def _repeated(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Time a selection of each size, from the cut into parts to the picks, and compare the smallest with threads."""
-    once, context = _filled(folder, given.rows, given.dimension, FRAGMENT, given.seed)
-    times = sorted(given.repeat)
-    found = []
+    _, context = _filled(folder, given.rows, given.dimension, FRAGMENT, given.seed)
+    found, smallest = [], min(given.repeat)
     with _joined(given.processes) as cluster:
-        warm = AskableInParts(once, PROJECT, NOTHING, given.rows, source=PartSource(once, cluster))
-        _select("margin", warm, context)
-        for number in times:
+        for number in sorted(given.repeat):
             store, rows = RepeatedPool(folder, given.rows, number), number * given.rows
-            pool = AskableInParts(store, PROJECT, NOTHING, rows, source=PartSource(store, cluster))
+            there = AskableInParts(store, PROJECT, NOTHING, rows, source=PartSource(store, cluster))
+            if number == smallest:
+                compared = _alternated(AskableRows(store, PROJECT, NOTHING, rows), there, context, given.passes)
             with _peak_memory() as peak:
                 began, before = time.perf_counter(), _processor_seconds()
-                selection = _select("margin", pool, context)
+                _select("margin", there, context)
                 seconds, used = time.perf_counter() - began, _processor_seconds() - before
             found.append({"rows": rows, "seconds": seconds, "processor_seconds": used, "peak_mb_of_a_process": peak})
             sys.stderr.write(f"{found[-1]}\n")
-            if number == times[0]:
-                same = _same(selection, _select("margin", AskableRows(store, PROJECT, NOTHING, rows), context))
-    return {"dimension": given.dimension, "passes": found, "same_picks": same}
+    same = compared["same_picks"]
+    return {"dimension": given.dimension, "smallest": compared, "passes": found, "same_picks": same}
 
 
 def _all_strategies(folder: Path, seed: int) -> dict[str, Any]:
