@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 
 from nextlabel.client import AddResult, Client, NextlabelError, connect, connect_async, replay, run_spec
-from nextlabel.client.transport.connection import Connection
+from nextlabel.client.transport.connection import Backoff, Connection
 from nextlabel.v1 import run_service_pb2 as run
 from tests.client.fake_state import State, error_info, rich_status
 from tests.client.fakes import FakeServer
@@ -155,6 +155,23 @@ def test_what_waits_for_embeddings_is_asked_for_again_until_its_time_is_over(
             with pytest.raises(NextlabelError, match="2 items wait"):
                 client.labeling.lease(news, annotator="ann", count=1, timeout_s=seconds)
     assert len(waited) == 3
+
+
+def test_what_a_server_that_ends_has_cut_off_is_asked_again_as_the_same_request(
+    server: FakeServer, news: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    async def pause(seconds: float) -> None:
+        asked.append(server.state.calls["LeaseItems"])
+        if len(asked) == 2:
+            server.state.refuse.clear()
+
+    monkeypatch.setattr(Connection, "backoff", lambda _: Backoff(pause))
+    server.state.refuse["LeaseItems"] = rich_status(grpc.StatusCode.CANCELLED, "CANCELLED")
+    with connect(server.address) as client:
+        client.labeling.lease(news, annotator="ann", count=1)
+    assert (asked, server.state.calls["LeaseItems"]) == ([1, 2], 3)
 
 
 def test_a_server_that_is_not_there_is_named(unused_tcp_port: int, no_retries: None) -> None:

@@ -125,7 +125,16 @@ def nextlabel_error(error: grpc.aio.AioRpcError, server: str, reference: str = "
 
 def may_resume(error: grpc.aio.AioRpcError) -> bool:
     """Whether a stream that ended with `error` may be opened again: the server went away or was restarted."""
-    return error.code() is grpc.StatusCode.UNAVAILABLE or ended_while_sending(error)
+    return error.code() is grpc.StatusCode.UNAVAILABLE or cut_off(error) or ended_while_sending(error)
+
+
+def cut_off(error: grpc.aio.AioRpcError) -> bool:
+    """Whether the server ended the call because it ends itself, before or while it worked on it.
+
+    gRPC answers so what has reached a server just before it says that it takes nothing more. What is cancelled on this
+    side ends in asyncio's CancelledError instead.
+    """
+    return error.code() is grpc.StatusCode.CANCELLED
 
 
 def ended_while_sending(error: grpc.aio.AioRpcError) -> bool:

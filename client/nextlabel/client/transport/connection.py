@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from nextlabel.client.errors import ClosedError, may_resume, nextlabel_error, raise_from
+from nextlabel.client.errors import ClosedError, cut_off, may_resume, nextlabel_error, raise_from
 from nextlabel.client.transport.channel import Tls, open_channel
 from nextlabel.client.transport.references import CallHeaders
 from nextlabel.client.transport.statuses import ServerStatus
@@ -131,7 +131,7 @@ class Connection:
         *,
         timeout_s: float | None = None,
     ) -> Response:
-        """Call a unary method once; the channel repeats it while the server is unavailable.
+        """Call a unary method once, repeated while the server is unavailable and where one that ended has cut it off.
 
         What waits for embeddings is asked for again, as often as the server says, until `timeout_s` is over: a server
         that has just been started loads its model first, or downloads it. A mutating request gets its `request_id`
@@ -144,10 +144,14 @@ class Connection:
         headers = self.headers()
         clock = asyncio.get_running_loop()
         until = clock.time() + timeout_s
+        backoff = self.backoff()
         while True:
             try:
                 return await method(request, timeout=until - clock.time(), metadata=headers.metadata)
             except grpc.aio.AioRpcError as error:
+                if cut_off(error) and not self.is_closed:
+                    await backoff.wait_or_raise(error, self.target.server, headers.reference)
+                    continue
                 failure = nextlabel_error(error, self.target.server, headers.reference)
                 pause_s = failure.retry_after_s if failure.reason == _BEING_EMBEDDED else None
                 if pause_s is None or clock.time() + pause_s >= until:
