@@ -50,8 +50,13 @@ def _doubted(world: World, embeddings_nD: np.ndarray, classes: int) -> tuple[np.
     """Return the labels of the dearest LLM, and how probably each is wrong by learner and neighbours."""
     # An answer that is no class is taken for the first one: it has to be looked at in any case.
     given_n = np.maximum(world.answers.given[max(world.prices, key=lambda name: world.prices[name])], 0)
-    said_nC = joined(out_of_fold(embeddings_nD, given_n, classes), neighbour_shares(embeddings_nD, given_n, classes))
-    return given_n, wrong_probabilities(said_nC, given_n, np.zeros(len(given_n), np.int64))
+    return given_n, doubted(given_n, embeddings_nD, classes)
+
+
+def doubted(label_n: np.ndarray, embeddings_nD: np.ndarray, classes: int) -> np.ndarray:
+    """Return how probably each label is wrong by learner and neighbours, (n,)."""
+    said_nC = joined(out_of_fold(embeddings_nD, label_n, classes), neighbour_shares(embeddings_nD, label_n, classes))
+    return wrong_probabilities(said_nC, label_n, np.zeros(len(label_n), np.int64))
 
 
 def _reviewed(world: World, given_n: np.ndarray, doubted_n: np.ndarray, dollars: float) -> float:

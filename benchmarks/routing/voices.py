@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from benchmarks.assessment.report import markdown
 from benchmarks.routing.money import COMPARED, PERSON_MICRO_USD, compared, llms_alone, people_curve
+from benchmarks.routing.reviews import doubted
 from benchmarks.routing.worlds import TRAINED_ON, World, loaded, worlds
 from nextlabel.server.assessment.consensus.joining import joining_of
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
+from nextlabel.server.assessment.review_gain import ordered_by_both
 from nextlabel.server.assessment.routing.cascades import Prices
 from nextlabel.server.domain.labeling.text_learners import TextLearner
 from nextlabel.server.values.projects.projects import CROWDLAB
@@ -41,11 +43,9 @@ def table(data: Path, cache: Path, seeds: int) -> str:
             for asked in [by_price[:count] for count in range(1, len(by_price) + 1)]:
                 known_NC = _joined(world, embeddings_ND, labeled.classes, asked, gold)
                 known = GOLD * PERSON_MICRO_USD + len(rows) * sum(prices.of(name) for name in asked)
-                for dollars in DOLLARS:
-                    looks = int((dollars * 1e6 - known) / PERSON_MICRO_USD)
-                    if looks < 0:
-                        continue
-                    accuracy = _looked_at(known_NC, world.answers.truth_G, gold, looks)
+                looks = {d: int((d * 1e6 - known) / PERSON_MICRO_USD) for d in DOLLARS if d * 1e6 >= known}
+                reached = _looked_at(known_NC, world.answers.truth_G, embeddings_ND, gold, list(looks.values()))
+                for dollars, accuracy in zip(looks, reached, strict=True):
                     alone = llms_alone(world.answers, prices, dollars * 1e6)
                     people = accuracy * len(rows) * PERSON_MICRO_USD / 1e6
                     found[world.name, " + ".join(asked), dollars].append((accuracy, alone, people, curve(accuracy)))
@@ -76,14 +76,26 @@ def _joined(
     return np.stack([joining.probabilities(row, said) for row, said in zip(rows, by_item, strict=True)])
 
 
-def _looked_at(known_NC: Floats, truth: Ints, gold: Ints, looks: int) -> float:
-    """Return the accuracy of all labels when people, who are right, have looked at the least sure ones."""
-    sure_N = known_NC.max(axis=1)
-    sure_N[gold] = 2.0
-    right_N = known_NC.argmax(axis=1) == truth
-    right_N[gold] = True
-    right_N[np.argsort(sure_N, kind="stable")[:looks]] = True
-    return float(right_N.mean())
+def _looked_at(
+    known_NC: Floats, truth_N: Ints, embeddings_ND: npt.NDArray[np.float16], gold: Ints, looks: Sequence[int]
+) -> list[float]:
+    """Return the accuracies of all labels when people, who are right, have had so many looks, by the review list.
+
+    The learner of the labels, which says with the joined probabilities where to look, is fitted anew after each number
+    of looks; what joins the answers is not.
+    """
+    label_N, open_N = known_NC.argmax(axis=1), 1 - known_NC.max(axis=1)
+    seen_N = np.isin(np.arange(len(label_N)), gold)
+    label_N[gold] = truth_N[gold]
+    found, done = [], 0
+    for count in looks:
+        others = np.flatnonzero(~seen_N)
+        second_N = doubted(label_N, embeddings_ND.astype(np.float32), known_NC.shape[1])
+        order = np.argsort(-ordered_by_both(open_N[others], second_N[others]), kind="stable")
+        picked = others[order[: count - done]]
+        label_N[picked], seen_N[picked], done = truth_N[picked], True, count
+        found.append(float((label_N == truth_N).mean()))
+    return found
 
 
 def _shown(found: dict[tuple[str, str, float], list[tuple[float, ...]]], seeds: int) -> str:

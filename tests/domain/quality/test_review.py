@@ -243,15 +243,17 @@ async def test_people_who_contradict_models_about_an_audited_item_are_an_audit_f
 async def test_where_gold_has_weighed_the_texts_people_look_at_what_that_leaves_open(service):
     project = await labeled(service)
     before = {entry.item_id: entry for entry in await queue(service).entries(project)}
-    labels = service.parts.labeling.labels
-    known = await labels.consensus(project)
+    known = await service.parts.labeling.labels.consensus(project)
     rows = {one.item_id: row for row, one in known.items()}
-    for item, doubt in (("i3", 0.1), ("i5", 0.6), ("i7", 0.3)):
+    for item, doubt in (("i3", 0.5), ("i5", 0.4), ("i7", 0.3)):
         known[rows[item]] = replace(known[rows[item]], method=CROWDLAB, probability=1 - doubt)
     entries = {entry.item_id: entry for entry in await queue(service).entries(project)}
     told = {item: entries[item].wrong_probability for item in ("i3", "i5", "i7")}
-    assert told == pytest.approx({"i3": 0.1, "i5": 0.6, "i7": 0.3})
-    assert [item for item in entries if item in told] == ["i5", "i7", "i3"]
-    assert entries["i5"].reasons == entries["i7"].reasons == (ReviewReason.LOW_CONFIDENCE,)
-    assert ReviewReason.LOW_CONFIDENCE not in entries["i3"].reasons
+    # The learner of the labels suspects one of them, and can say little of the others' order.
+    assert before["i3"].wrong_probability > 0.9
+    assert told["i3"] == 0.5
+    assert told["i5"] + told["i7"] == pytest.approx(0.7)
+    assert told["i5"] >= told["i7"]
+    assert next(item for item in entries if item in told) == "i3"
+    assert all(ReviewReason.LOW_CONFIDENCE in entries[item].reasons for item in told)
     assert entries["i40"] == before["i40"]

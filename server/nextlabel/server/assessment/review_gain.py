@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+Floats = npt.NDArray[np.float64]
+
 
 def expected_gain(wrong_probability: float, person_accuracy: float = 1.0, people: int = 0) -> float:
     """Return by how many right labels a look changes what is expected, in [0, 1].
@@ -19,3 +25,21 @@ def expected_gain(wrong_probability: float, person_accuracy: float = 1.0, people
     if not 0 <= wrong_probability <= 1 or not 0 <= person_accuracy <= 1 or people < 0:
         raise ValueError(f"{wrong_probability:g}, {person_accuracy:g} and {people}; expected shares and a count")
     return max(0.0, person_accuracy - (1 - wrong_probability)) / (people + 1)
+
+
+def ordered_by_both(calibrated_n: Floats, second_n: Floats) -> Floats:
+    """Return probabilities that n labels are wrong: the calibrated ones, dealt out in the order of both opinions.
+
+    The order is that of the sum of an item's two ranks, so that neither scale counts (Borda's rule): how many labels
+    are wrong is left as it was, which ones it are is said by both.
+
+    >>> ordered_by_both(np.array([0.1, 0.5, 0.4]), np.array([0.0, 0.2, 0.9])).tolist()
+    [0.1, 0.45, 0.45]
+    """
+    together_n = rankdata(calibrated_n) + rankdata(second_n)
+    rising_n = np.sort(calibrated_n)
+    # Items that are alike by both share what their places hold.
+    first_n, last_n = rankdata(together_n, "min").astype(int) - 1, rankdata(together_n, "max").astype(int)
+    sums_n = np.concatenate([[0.0], np.cumsum(rising_n)])
+    mean_n = (sums_n[last_n] - sums_n[first_n]) / (last_n - first_n)
+    return np.asarray(np.clip(mean_n, rising_n[first_n], rising_n[last_n - 1]))

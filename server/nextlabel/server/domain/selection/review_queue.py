@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from nextlabel.server.assessment.consensus.votes import Consensus
-from nextlabel.server.assessment.review_gain import expected_gain
+from nextlabel.server.assessment.review_gain import expected_gain, ordered_by_both
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.training_labels.doubts import Doubting, Doubts
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters, NamedLabel
@@ -104,10 +106,12 @@ class ReviewQueue:
         ]
 
     async def _known(self, project: Project) -> _Known:
+        agreed, doubts = await self.labels.consensus(project), await self.doubting.recent(project)
         return _Known(
-            agreed=await self.labels.consensus(project),
+            agreed=agreed,
             given=await self.labels.rows(project),
-            doubts=await self.doubting.recent(project),
+            doubts=doubts,
+            weighed=_weighed(agreed, doubts),
             left_out=(await self.filters.left_out(project)).by_row,
             audited=await self.audited.of(project.id),
             person_accuracy=await self._person_accuracy(project),
@@ -140,9 +144,19 @@ def _unsure(agreed: Consensus) -> bool:
     return agreed.confidence is not None and agreed.confidence < LOW_CONFIDENCE
 
 
-def _weighed(agreed: Consensus) -> bool:
-    """Return whether gold has weighed the texts beside the answers: what that leaves open is all there is to say."""
-    return agreed.method == CROWDLAB and agreed.probability is not None and not agreed.trusted
+def _weighed(agreed: Mapping[int, Consensus], doubts: Doubts) -> Mapping[int, float]:
+    """Return how probably models' labels are wrong, by row, where gold has weighed the texts beside the answers.
+
+    Which of them are is said by the learner of those labels too, where it has judged them.
+    """
+    rows = [
+        r for r, one in agreed.items() if one.method == CROWDLAB and one.probability is not None and not one.trusted
+    ]
+    judged = [row for row in rows if doubts.hold(row, agreed[row].label) and row in doubts.wrong]
+    open_n = np.array([agreed[row].doubt for row in judged])
+    second_n = np.array([doubts.wrong[row] for row in judged])
+    both = zip(judged, ordered_by_both(open_n, second_n).tolist(), strict=True)
+    return {row: agreed[row].doubt for row in rows} | dict(both)
 
 
 def _review_batches(tx: Transaction, project: ProjectId) -> set[str]:
@@ -156,6 +170,7 @@ class _Known:
     agreed: Mapping[int, Consensus]
     given: Mapping[int, Sequence[Annotation]]
     doubts: Doubts
+    weighed: Mapping[int, float]
     left_out: Mapping[int, NamedLabel]
     audited: Set[int]
     person_accuracy: float
@@ -179,7 +194,7 @@ class _Known:
         reasons = []
         if _disputed(agreed):
             reasons.append(ReviewReason.DISAGREEMENT)
-        if _unsure(agreed) or (_weighed(agreed) and agreed.doubt > 1 - LOW_CONFIDENCE):
+        if _unsure(agreed) or self.weighed.get(row, 0.0) > 1 - LOW_CONFIDENCE:
             reasons.append(ReviewReason.LOW_CONFIDENCE)
         asked_llm = any(a.kind is AnnotatorKind.LLM for a in self.given.get(row, ()))
         if known.other_label and not agreed.trusted and asked_llm:
@@ -206,8 +221,8 @@ class _Known:
     def wrong_probability(self, row: int) -> float:
         """Return how probably the label of a row is wrong, as far as anything speaks against it."""
         agreed = self.agreed[row]
-        if _weighed(agreed):
-            return agreed.doubt
+        if row in self.weighed:
+            return self.weighed[row]
         said = [self._doubted(row)]
         if _disputed(agreed):
             said.append(agreed.doubt)
