@@ -135,6 +135,20 @@ def test_draws_that_cannot_be_are_refused():
         Draws.one_at_a_time([0.0], 2)
 
 
+@pytest.mark.parametrize(("share", "turns"), [(0.02, 40), (0.1, 16), (0.98, 40)])
+def test_intervals_of_shares_hold_where_hardly_a_draw_is_a_hit_and_others_that_were_looked_at_are(share, turns):
+    rng, sims, held = np.random.default_rng(1), 400, 0
+    for _ in range(sims):
+        pool = np.zeros(1_500)
+        pool[: round(share * 1_500)] = 1.0
+        rng.shuffle(pool)
+        # Nine items are looked at for other reasons before each draw.
+        positions = 9 + 10 * np.arange(turns)
+        found = pool_mean(Draws.uniform(positions, 1_500 - positions), pool[: 10 * turns], share=True)
+        held += found.low <= pool.mean() <= found.high
+    assert held / sims > 0.92
+
+
 def test_without_an_error_seen_the_interval_stays_open():
     found = pool_mean(Draws.uniform(range(30), range(1000, 970, -1)), np.zeros(30), share=True)
     assert found.value == found.low == 0.0

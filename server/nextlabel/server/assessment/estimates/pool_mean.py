@@ -86,8 +86,12 @@ def pool_mean(draws: Draws, values_S: npt.ArrayLike, *, share: bool = False, err
     ``values_S`` are the values of all items looked at, up to the last draw at least. With ``share`` they are 0 or 1
     and the interval is Wilson's at the effective sample size; else it is Student's. ``error`` is how often it may miss.
     """
-    mean, variance = draws.mean_and_variance(np.asarray(values_S, np.float64))
+    values = np.asarray(values_S, np.float64)
+    mean, variance = draws.mean_and_variance(values)
     if share:
+        if not np.ptp(values[draws.positions_M]):
+            # Guesses differ by what was known before each draw alone, which says nothing of the items that were not.
+            variance = 0.0
         return share_estimate(mean, variance, len(draws), draws.size_when_alike, len(draws) - 1, error)
     half = float(stdtrit(len(draws) - 1, 1 - error / 2)) * variance**0.5 if len(draws) > 1 else np.inf
     return Estimate(mean, mean - half, mean + half, len(draws))
