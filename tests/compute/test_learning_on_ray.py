@@ -33,7 +33,7 @@ from nextlabel.server.values.projects.score_range import ScoreRange
 from tests.compute.ray_works import DiesOnce, Endless
 from tests.learners.blobs import make_blobs
 
-N, DIMENSION, WAIT_S = 60, 8, 30
+N, DIMENSION, WAIT_S = 60, 8, 90
 BLOBS = make_blobs(2 * N, 3, DIMENSION, spread=0.6)
 TRUE_N = BLOBS.labels[:N]
 TRUSTED_N = np.arange(N) % 3 > 0

@@ -89,9 +89,13 @@ class Fleet:
 
 
 def _beside() -> dict[str, Any]:
-    """Return options for an actor that takes no processor, on a machine that computes; some heads do not."""
+    """Return options for an actor that takes no processor, on a machine that computes; some heads do not.
+
+    Raises:
+        UnfitCluster: no machine does.
+    """
     computing = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     if not computing:
-        return {"num_cpus": 0}
+        raise UnfitCluster("it has no processors to offer")
     [node] = random.choices(computing, [node["Resources"]["CPU"] for node in computing])  # noqa: S311 -- any will do
     return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)}
