@@ -247,7 +247,7 @@ async def _local_set(model: Any, folder: Path, arguments: argparse.Namespace) ->
     asked, unlabeled = order[: arguments.items + LOCAL_GOLD], order[arguments.items + LOCAL_GOLD :]
     labels = tuple(LabelClass(label) for label in data.classes)
     task = Task(AnnotationType.SINGLE_LABEL, labels, Guidelines(LOCAL_SETS[folder.name]))
-    annotator = _local_annotator(model)
+    annotator = local_annotator(model)
     items = [ItemToAnnotate(f"{folder.name}-{row}", int(row), texts[row]) for row in asked]
     started = time.perf_counter()
     plain = {item.row: answer async for item, answer in annotator.annotate(task, items)}
@@ -268,7 +268,8 @@ async def _local_set(model: Any, folder: Path, arguments: argparse.Namespace) ->
     }
 
 
-def _local_annotator(model: Any) -> LlmAnnotator:
+def local_annotator(model: Any) -> LlmAnnotator:
+    """The annotator `local` as a run asks it, on a server of its own."""
     settings = OpenAiConnection(model.base_url, api_key=model.api_key, logprobs=True, top_logprobs=1_000)
     return LlmAnnotator(
         name="local",

@@ -2,7 +2,8 @@
 
     python -m benchmarks.learners.advisors DATA_DIR --seeds 10
 
-DATA_DIR holds sets whose rows carry ``llm_label`` and ``llm_confidence``, a real LLM's answer (`politeness_gpt4o`).
+DATA_DIR holds sets whose rows carry ``llm_label``, ``llm_confidence`` and possibly ``llm_shares``, a real LLM's answer
+(`politeness_gpt4o`; `benchmarks.learners.asked_sets` asks a small model about others).
 For a set without them an advisor is made up that is right in ``--simulated`` of the cases, takes each class for one
 other of its own in two thirds of the rest, names any class otherwise, and states no confidence.
 Everything is scored on the test part, against people:
@@ -26,6 +27,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,16 +82,20 @@ def load_advised_set(folder: Path, cache: Path, simulated: float) -> AdvisedSet:
     rng = np.random.default_rng(0)
     taken_for_C = (np.arange(len(place)) + 1) % len(place)
 
-    def made_up(rows: Sequence[dict[str, str]]) -> Int64:
+    def made_up(rows: Sequence[dict[str, Any]]) -> Int64:
         true = np.array([place[row["label"]] for row in rows])
         wrong = np.where(rng.random(len(true)) < 2 / 3, taken_for_C[true], rng.integers(0, len(place), len(true)))
         return np.where(rng.random(len(true)) < simulated, true, wrong)
 
-    def advice(rows: Sequence[dict[str, str]]) -> tuple[Int64, AdviceFeatures]:
+    def advice(rows: Sequence[dict[str, Any]]) -> tuple[Int64, AdviceFeatures]:
         real = "llm_label" in rows[0]
         named = np.array([place[row["llm_label"]] for row in rows]) if real else made_up(rows)
-        sure = [float(row["llm_confidence"]) if real else None for row in rows]
-        said = [{ADVISOR: Opinion({int(c): 1.0}, s)} for c, s in zip(named, sure, strict=True)]
+        sure = [row.get("llm_confidence") for row in rows]
+        shares = [{place[c]: p for c, p in row.get("llm_shares", {}).items() if p > 0} for row in rows]
+        said = [
+            {ADVISOR: Opinion(p or {int(c): 1.0}, None if s is None else float(s))}
+            for c, p, s in zip(named, shares, sure, strict=True)
+        ]
         return named, advice_features(said, (ADVISOR,), len(place))
 
     train_llm, train_advice = advice(train_rows)
@@ -108,7 +114,7 @@ def load_advised_set(folder: Path, cache: Path, simulated: float) -> AdvisedSet:
     )
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path) -> list[dict[str, Any]]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
@@ -213,6 +219,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--sets", nargs="+", default=["politeness_gpt4o"])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help=f"labels; below {ROUND} none are chosen")
     parser.add_argument("--ways", default=",".join(WAYS), help="of these, with commas between")
     parser.add_argument("--simulated", type=float, default=0.75, help="how often an advisor that is made up is right")
@@ -223,7 +230,7 @@ def main() -> None:
         data = load_advised_set(options.data / name, options.cache, options.simulated)
         found: dict[tuple[str, int], list[float]] = defaultdict(list)
         used: dict[str, int] = defaultdict(int)
-        for seed in range(options.seeds):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
             for way, labels, accuracy, use in accuracies(data, seed, ways, options.sizes):
                 found[way, labels].append(accuracy)
                 used[use] += bool(use)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nextlabel.server.learners import persistence
 from nextlabel.server.learners.advice.features import AdviceFeatures, Opinion, advice_features
 from nextlabel.server.learners.candidates.advice_choice import AdviceUse
 from nextlabel.server.learners.model import Model
-from nextlabel.server.learners.persistence import load_model, save_model
+from nextlabel.server.learners.persistence import DamagedModelError, load_model, save_model
 from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
@@ -175,3 +176,18 @@ def test_what_advice_is_worth_is_kept_until_more_labels_can_tell(tmp_path: Path)
     assert loaded.description == first.description
     kept, anew = (_trained(embeddings, labels, advice, n, previous=loaded).description.advice for n in (70, 80))
     assert kept == first.description.advice != anew
+
+
+def test_a_file_from_before_confidence_was_read_as_stated_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embeddings, labels = _world(0.2)
+    model = _trained(embeddings, labels, _said(labels), 5)
+    now = persistence._blend_record  # noqa: SLF001
+    before = {"advice_as_stated": "advice"}
+    monkeypatch.setattr(
+        persistence, "_blend_record", lambda blend: {before.get(key, key): part for key, part in now(blend).items()}
+    )
+    save_model(model, tmp_path / "model.skops")
+    with pytest.raises(DamagedModelError, match="an earlier version"):
+        load_model(tmp_path / "model.skops")

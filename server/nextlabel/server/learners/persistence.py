@@ -194,14 +194,18 @@ def _blend_record(blend: Blend) -> dict[str, Any]:
         "advisors": list(blend.advisors),
         "learner_weight": blend.learner_weight,
         "embedding": blend.embedding_CD,
-        "advice": blend.advice_CF,
+        "advice_as_stated": blend.advice_CF,
         "intercept": blend.intercept_C,
         "learner_vote": blend.learner_vote,
     }
 
 
 def _blend(record: dict[str, Any]) -> Blend:
-    embedding, advice, intercept = (np.asarray(record[key]) for key in ("embedding", "advice", "intercept"))
+    if "advice_as_stated" not in record:
+        raise DamagedModelError(
+            "an earlier version of nextlabel wrote how it hears advice, and read confidence otherwise; train it again"
+        )
+    embedding, advice, intercept = (np.asarray(record[key]) for key in ("embedding", "advice_as_stated", "intercept"))
     weight, vote = float(record["learner_weight"]), float(record.get("learner_vote", 0))
     return Blend(tuple(record["advisors"]), weight, embedding, advice, intercept, vote)
 

@@ -70,6 +70,17 @@ class Blend:
         """The blend that says of embeddings multiplied by a factor what this one says of them as they are."""
         return replace(self, embedding_CD=self.embedding_CD / np.float32(factor))
 
+    def halfway_to(self, other: Blend) -> Blend:
+        """The blend whose logits are the means of those of two blends of the same advisors."""
+        return Blend(
+            self.advisors,
+            (self.learner_weight + other.learner_weight) / 2,
+            (self.embedding_CD + other.embedding_CD) / np.float32(2),
+            (self.advice_CF + other.advice_CF) / np.float32(2),
+            (self.intercept_C + other.intercept_C) / np.float32(2),
+            (self.learner_vote + other.learner_vote) / 2,
+        )
+
     def logits(self, learner_nC: Float32, embeddings_nD: Float32, advice_nF: Float32) -> Float32:
         """Unnormalised log-probabilities, (n, C).
 

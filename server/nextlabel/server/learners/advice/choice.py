@@ -20,6 +20,7 @@ from nextlabel.server.learners.candidates.measures import TINY, Measure, expecte
 Float32 = NDArray[np.float32]
 CLEAR = 1.64  # standard errors that a gain exceeds by chance in one of twenty cases
 CLEAR_OF_FOUR = 2.24  # the same where these labels chose the learner among four candidates, so that it looks too good
+CLEAR_OF = {AdviceUse.BOTH: CLEAR, AdviceUse.LEARNER: CLEAR_OF_FOUR}
 
 
 def choose_blend(
@@ -27,21 +28,24 @@ def choose_blend(
 ) -> tuple[Blend | None, AdviceChoice]:
     """Fits what does best on held-out labels; None where the learner alone does.
 
-    Recalibrated advice alone is kept unless another use of it clearly gains more. With labels too few to compare uses,
-    the learner is heard beside it once it is clearly right more often than the commonest class, or than any advisor.
+    A use that clearly gains more than recalibrated advice alone is taken; else, halfway between advice alone and both,
+    which is seldom far behind the better of them. With labels too few to compare uses, advice alone is, and the learner
+    is heard beside it once it is clearly right more often than the commonest class, or than any advisor.
 
     Args:
         known: the labeled items that have advice; the learner had not seen these labels.
     """
     scores = _scores(advisors, known, measure, rng) if len(known) >= ENOUGH_LABELS else ()
-    clear = [score for score in scores if score.gain > CLEAR * score.gain_error]
+    clear = [score for score in scores if score.use in CLEAR_OF and score.gain > CLEAR_OF[score.use] * score.gain_error]
     if clear:
         use = max(clear, key=lambda score: score.gain).use
     else:
-        use = AdviceUse.BOTH if not scores and _learner_is_right(advisors, known) else AdviceUse.ADVICE
+        use = AdviceUse.BOTH if scores or _learner_is_right(advisors, known) else AdviceUse.ADVICE
     blend = None
     if use is not AdviceUse.LEARNER:
         blend = fit_blend(advisors, known, known.labels, advice_alone=use is AdviceUse.ADVICE)
+    if blend is not None and use is AdviceUse.BOTH and not clear:
+        blend = blend.halfway_to(fit_blend(advisors, known, known.labels, advice_alone=True))
     return blend, AdviceChoice(use, advisors, scores, len(known), _worths(advisors, known, blend))
 
 

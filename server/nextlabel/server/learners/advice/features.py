@@ -1,7 +1,8 @@
 """Advice as numbers: which class an advisor names, and how sure it says it is of that, each in columns of its own.
 
 Confidence stands beside the class instead of becoming a probability of it: an LLM that says "impolite, .1" may be
-right in .7 of such cases, and only labels can tell how much each of its answers is worth.
+right in .7 of such cases, and only labels can tell how much each of its answers is worth. It is taken as it was stated:
+as log-odds what lies between .95 and .99 would weigh as much as what lies between .75 and .95.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
 LEAST_DOUBT = 0.02  # a stated confidence of 1 is read as .98
+CONFIDENCE_SCALE = 4.0  # of stated confidence, so that what it is worth has about the size of what naming a class is
 KINDS = 2  # columns an advisor has for each class: named, and confidence if named
 
 
@@ -39,8 +41,9 @@ class AdviceFeatures:
 
     Attributes:
         advisors: who advises, in the order of the columns.
-        features_NF: float32, (N, 2 · C · advisors): for each advisor the share of each class, then half the
-            log-odds of the confidence, in the column of the class that it is about; zeros where nothing is said.
+        features_NF: float32, (N, 2 · C · advisors): for each advisor the share of each class, then by how
+            much the confidence is above one half, times 4, in the column of the class that it is about; zeros where
+            nothing is said.
         given_N: which items any advisor has said something of.
     """
 
@@ -66,7 +69,7 @@ def advice_features(
                 features[item, place, 0, named] = share
             if opinion.confidence is not None:
                 top = max(opinion.shares, key=lambda c: opinion.shares[c])
-                features[item, place, 1, top] = half_log_odds(opinion.confidence)
+                features[item, place, 1, top] = CONFIDENCE_SCALE * (opinion.confidence - 0.5)
     flat = features.reshape(len(opinions), len(advisors) * KINDS * n_classes)
     return AdviceFeatures(advisors, flat, np.asarray(features[:, :, 0].any(axis=(1, 2))))
 

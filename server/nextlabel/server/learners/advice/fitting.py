@@ -3,8 +3,8 @@
 Before any label an advisor is taken at its word, as far as one is that was right on 7 of 10 items, and so it is about
 every class alike: how often an advisor and the learner are right are single numbers that each label tells of, and what
 tells one class from another needs far more of them. A few labels thus neither turn an advisor round nor make it right
-about one class alone. The embedding stands beside the advice with a strong penalty: what it can add to a good advisor
-is little, and unpenalised it would drown it.
+about one class alone. Confidence counts as more or less than the usual one. The embedding stands beside the advice with
+a strong penalty: what it can add to a good advisor is little, and unpenalised it would drown it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 
 from nextlabel.server.learners.advice.blend import Blend, Evidence, log_bounded, named_by
 from nextlabel.server.learners.advice.features import KINDS
+from nextlabel.server.learners.advice.usual_confidence import UsualConfidence
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -25,8 +26,8 @@ Bool = NDArray[np.bool_]
 
 ENOUGH_LABELS = 20  # before, the embedding has no part beside advice, and no uses of it are compared
 PRESUMED_RIGHT, PRESUMED_WRONG = 7.0, 3.0  # answers of an advisor, as if they had been seen
-PRESUMED_SLOPE = 0.4  # of an answer's log-odds on its confidence's: below what naming a class is presumed to be worth
-SLOPE_VARIANCE = 0.3
+PRESUMED_SLOPE, SLOPE_VARIANCE = 1.5, 0.3  # of an answer's log-odds on the column of its confidence
+ENOUGH_STATED = 5.0  # confidences that tell half of what is usual; with none of them confidence is presumed worthless
 LEARNER_WEIGHT, LEARNER_VARIANCE = 0.25, 0.25
 VOTE, VOTE_VARIANCE = 0.5, 1.0
 CLASS_VARIANCE = 0.03  # of what holds for one class and not for the others, by fewer labels than these
@@ -82,11 +83,13 @@ def fit_blend(advisors: tuple[str, ...], known: Known, labels: int, *, advice_al
     """
     n_classes, evidence = known.shares_NC.shape[1], known.evidence
     embedded = not advice_alone and labels >= ENOUGH_LABELS
-    shared = _of_advisors(evidence.advice_nF, len(advisors), n_classes)
+    usual = UsualConfidence.of(evidence.advice_nF, len(advisors))
+    advice_nF = usual.held_against(evidence.advice_nF)
+    shared = _of_advisors(advice_nF, usual, n_classes)
     if not advice_alone:
         shared += _of_learner(evidence.learner_nC)
-    n_advice = evidence.advice_nF.shape[1]
-    columns = [evidence.advice_nF, np.ones((len(known), 1), np.float32)]
+    n_advice = advice_nF.shape[1]
+    columns = [advice_nF, np.ones((len(known), 1), np.float32)]
     variances = [_class_variance(labels)] * (n_advice + 1)
     if embedded:
         columns.append(EMBEDDING_SCALE * evidence.embeddings_nD)
@@ -103,7 +106,7 @@ def fit_blend(advisors: tuple[str, ...], known: Known, labels: int, *, advice_al
         advisors,
         float(weight),
         embedding_CD.astype(np.float32),
-        (coef_CF[:, :n_advice] + alike_CF).astype(np.float32),
+        usual.as_stated(coef_CF[:, :n_advice] + alike_CF).astype(np.float32),
         coef_CF[:, n_advice].astype(np.float32),
         float(vote),
     )
@@ -114,16 +117,17 @@ def _class_variance(labels: int) -> float:
     return CLASS_VARIANCE if labels < ENOUGH_LABELS else min(CLASS_VARIANCE_A_LABEL * labels, MOST_CLASS_VARIANCE)
 
 
-def _of_advisors(advice_NF: Float32, advisors: int, n_classes: int) -> list[_Shared]:
+def _of_advisors(advice_NF: Float32, usual: UsualConfidence, n_classes: int) -> list[_Shared]:
     """What each advisor's naming a class and its confidence are worth, whatever the class."""
     odds = PRESUMED_RIGHT / PRESUMED_WRONG * max(n_classes - 1, 1)
     # The variance of the log-odds of a Beta distribution, to the first order.
     named = (float(np.log(odds)), 1 / PRESUMED_RIGHT + 1 / PRESUMED_WRONG)
-    said_NAKC = advice_NF.reshape(len(advice_NF), advisors, KINDS, n_classes).astype(np.float64)
+    said_NAKC = advice_NF.reshape(len(advice_NF), len(usual.stated_A), KINDS, n_classes).astype(np.float64)
+    slope_A = PRESUMED_SLOPE * usual.stated_A / (usual.stated_A + ENOUGH_STATED)
     return [
         _Shared(said_NAKC[:, advisor, kind], *prior)
-        for advisor in range(advisors)
-        for kind, prior in enumerate((named, (PRESUMED_SLOPE, SLOPE_VARIANCE)))
+        for advisor in range(len(slope_A))
+        for kind, prior in enumerate((named, (float(slope_A[advisor]), SLOPE_VARIANCE)))
     ]
 
 
