@@ -103,6 +103,15 @@ async def test_an_item_is_reviewed_by_one_at_a_time_and_by_nobody_who_answered_i
     assert first.picks[0].item_id in await listed(service, project, "bob")
 
 
+async def test_people_who_ask_for_reviews_at_once_get_other_items_each_and_nobody_none(service):
+    project = await service.create()
+    await service.add(project, IDS)
+    await service.answer_as_llm(project, dict.fromkeys(IDS[:12], CLASSES[0]))
+    await service.answer_as_llm(project, dict.fromkeys(IDS[:12], CLASSES[1]), annotator="another")
+    leased = await asyncio.gather(*(lease(service, project, name, 4) for name in ("ann", "bob", "eve")))
+    assert len({pick.item_id for one in leased for pick in one.picks}) == 12
+
+
 async def test_what_is_given_back_is_not_offered_to_those_who_label(service):
     project = await labeled(service)
     leased = await lease(service, project, "ann", 2)

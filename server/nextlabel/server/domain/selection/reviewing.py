@@ -42,17 +42,19 @@ class Reviewing:
         Raises:
             FailedPrecondition: no learner is trained on annotations of the project's type.
         """
-        entries = (await self.queue.entries(project, annotator, unlabeled))[: max(0, count)]
-        pool = await self.pools.open(project.id)
-        batch = Batch(
-            id=self.new_id(),
-            project=project.id,
-            strategy=Component(REVIEW),
-            pool_rows=pool.index.next_row,
-            created_at=self.clock.now(),
-        )
-        picks = [_pick(project, batch, place, entry) for place, entry in enumerate(entries)]
-        return await self.store.write(lambda tx: work(tx, batch, picks), project=project.id)
+        # Two at a time would be told of the same entries, and the second would get none of them.
+        async with self.store.held(f"review/{project.id}"):
+            entries = (await self.queue.entries(project, annotator, unlabeled))[: max(0, count)]
+            pool = await self.pools.open(project.id)
+            batch = Batch(
+                id=self.new_id(),
+                project=project.id,
+                strategy=Component(REVIEW),
+                pool_rows=pool.index.next_row,
+                created_at=self.clock.now(),
+            )
+            picks = [_pick(project, batch, place, entry) for place, entry in enumerate(entries)]
+            return await self.store.write(lambda tx: work(tx, batch, picks), project=project.id)
 
 
 def _pick(project: Project, batch: Batch, place: int, entry: ReviewEntry) -> Pick:
