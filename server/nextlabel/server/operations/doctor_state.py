@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from nextlabel.server.learners.embedding.embedder import is_same_model
+from nextlabel.server.learners.embedding.embedder import is_same_encoder
 from nextlabel.server.operations.backup_folder import BackupPlaces
 from nextlabel.server.operations.copying import damage, open_read_only
 from nextlabel.server.operations.findings import Check, Status, guarded
@@ -113,7 +113,7 @@ def _lacking(models: Sequence[str], wanted: Mapping[str, str]) -> Iterator[tuple
     """Yield each model wanted that is not among those, with the names of the projects that want it; '' is none."""
     others: dict[str, list[str]] = {}
     for project, model in wanted.items():
-        if model and not any(is_same_model(model, one) for one in models):
+        if model and not any(is_same_encoder(model, one) for one in models):
             others.setdefault(model, []).append(project)
     for other, projects in others.items():
         yield other, ", ".join(projects)

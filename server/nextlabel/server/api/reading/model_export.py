@@ -11,7 +11,7 @@ from scipy.special import expit
 from nextlabel.server.api.messages.models import model_version_message
 from nextlabel.server.api.messages.values import PAGE_BYTES
 from nextlabel.server.domain.learning.learning import Learning
-from nextlabel.server.learners.embedding.embedder import hub_revision, is_same_model
+from nextlabel.server.learners.embedding.embedder import hub_revision, is_same_encoder
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.portable.encoder_files import EncoderFiles, PortableEncoder, check_installed
@@ -61,7 +61,7 @@ class ModelExport:
                     yield message
 
     async def _encoder(self, project: Project) -> PortableEncoder:
-        model = next((one for one in self.encoder.models if is_same_model(project.embedding_model, one)), None)
+        model = next((one for one in self.encoder.models if is_same_encoder(project.embedding_model, one)), None)
         if model is None:
             raise FailedPrecondition(
                 f"the project's texts are embedded by {project.embedding_model!r}, which the server has no more",

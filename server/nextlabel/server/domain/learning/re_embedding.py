@@ -12,7 +12,7 @@ import structlog
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.embedding import Embedding, item_vectors
 from nextlabel.server.learners.embedding.cache import TextEmbedder
-from nextlabel.server.learners.embedding.embedder import is_same_model
+from nextlabel.server.learners.embedding.embedder import is_same_encoder
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.system.signals import Signals
@@ -73,13 +73,13 @@ class ReEmbeddings:
             rows = tx.pool.committed_rows(project.id)
             if found is None:
                 raise NotFound("project", project.name)
-            if last is not None and last.underway and is_same_model(last.model, embedder.name):
+            if last is not None and last.underway and is_same_encoder(last.model, embedder.name):
                 return last, rows
             if last is not None and last.underway:
                 raise FailedPrecondition(
                     f"{last.model!r} is taking over project {project.name}; cancel that first", reason="RE_EMBEDDING"
                 )
-            if is_same_model(found.embedding_model, embedder.name):
+            if is_same_encoder(found.embedding_model, embedder.name):
                 raise _same(found)
             began = ReEmbedding(
                 project=project.id,

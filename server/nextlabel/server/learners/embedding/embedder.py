@@ -143,12 +143,12 @@ def resolve_model(name: str) -> str:
     return name
 
 
-def is_same_model(name: str, other: str) -> bool:
+def is_same_encoder(name: str, other: str) -> bool:
     """Whether two names are of one model: what comes last in them is the same, as a folder of models may move.
 
-    >>> is_same_model("/srv/models/all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
+    >>> is_same_encoder("/srv/models/all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
     True
-    >>> is_same_model("all-MiniLM-L6-v2", "all-MiniLM-L12-v2")
+    >>> is_same_encoder("all-MiniLM-L6-v2", "all-MiniLM-L12-v2")
     False
     """
     return Path(name).name == Path(other).name

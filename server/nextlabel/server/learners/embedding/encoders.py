@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nextlabel.server.learners.embedding.cache import TextEmbedder
-from nextlabel.server.learners.embedding.embedder import is_same_model
+from nextlabel.server.learners.embedding.embedder import is_same_encoder
 
 
 class Encoders:
@@ -30,5 +30,5 @@ class Encoders:
         return " or ".join(repr(Path(one.name).name) for one in self._embedders)
 
     def named(self, name: str) -> TextEmbedder | None:
-        """Return the embedder of a model, found as `is_same_model` compares names; None where it is not allowed."""
-        return next((one for one in self._embedders if is_same_model(one.name, name)), None)
+        """Return the embedder of a model, found as `is_same_encoder` compares names; None where it is not allowed."""
+        return next((one for one in self._embedders if is_same_encoder(one.name, name)), None)
