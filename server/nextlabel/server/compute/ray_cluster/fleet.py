@@ -98,4 +98,4 @@ def _beside() -> dict[str, Any]:
     if not computing:
         raise UnfitCluster("it has no processors to offer")
     [node] = random.choices(computing, [node["Resources"]["CPU"] for node in computing])  # noqa: S311 -- any will do
-    return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)}
+    return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)}
