@@ -6,10 +6,16 @@ import logging
 from pathlib import Path
 
 import pytest
+import structlog
 
 from nextlabel.client import ClosedError
 from nextlabel.server.embedded.engine import Engine
 from nextlabel.server.values.errors import DomainError
+
+
+@pytest.fixture(autouse=True)
+def _program_that_has_configured_no_logs() -> None:
+    structlog.reset_defaults()
 
 
 def test_the_environment_of_a_server_does_not_move_it(

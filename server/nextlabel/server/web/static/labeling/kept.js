@@ -22,5 +22,6 @@ async function stored(name, mode, work) {
 }
 
 export const everything = (name) => stored(name, "readonly", (store) => store.getAll());
-export const keep = (name, value) => stored(name, "readwrite", (store) => store.put(value));
-export const drop = (name, key) => stored(name, "readwrite", (store) => store.delete(key));
+// All of them or none, however the page ends.
+export const keep = (name, ...values) => stored(name, "readwrite", (store) => values.forEach((one) => store.put(one)));
+export const drop = (name, ...keys) => stored(name, "readwrite", (store) => keys.forEach((key) => store.delete(key)));

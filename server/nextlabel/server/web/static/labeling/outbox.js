@@ -43,7 +43,7 @@ export async function send() {
       connected(null);
       const refused = reply.results.filter((result) => !result.taken);
       if (refused.length) trouble(`${refused.length} not taken: ${refused[0].message}`);
-      for (const entry of batch) await drop("outbox", entry.key);
+      await drop("outbox", ...batch.map((entry) => entry.key));
     }
   } catch (error) {
     if (mayPass(error)) connected(error);
@@ -57,14 +57,14 @@ export async function send() {
 async function together(waiting) {
   const fresh = waiting.filter((entry) => !entry.request_id && entry.lease_id === waiting[0].lease_id).slice(0, 100);
   const request_id = crypto.randomUUID();
-  for (const entry of fresh) { entry.request_id = request_id; await keep("outbox", entry); }
+  for (const entry of fresh) entry.request_id = request_id;
+  await keep("outbox", ...fresh);
   return fresh;
 }
 
 // A lease that the server does not know any more: the answers stand without it.
 async function setAside(batch) {
-  for (const entry of batch) {
-    if (entry.lease_id) await keep("outbox", { ...entry, lease_id: "", request_id: "" });
-    else await drop("outbox", entry.key);
-  }
+  const leased = batch.filter((entry) => entry.lease_id);
+  await keep("outbox", ...leased.map((entry) => ({ ...entry, lease_id: "", request_id: "" })));
+  await drop("outbox", ...batch.filter((entry) => !entry.lease_id).map((entry) => entry.key));
 }
