@@ -142,6 +142,13 @@ def test_how_likely_answers_are_is_told_with_the_class_of_gold():
     assert panel.log_likelihood(answers) == pytest.approx(likely)
 
 
+def test_without_gold_and_second_answers_the_votes_stand():
+    """Two annotators who were asked about different items: nothing says which way suits."""
+    _, given = simulated(4, [0.8, 0.7], items=60)
+    given[::2, 0] = given[1::2, 1] = -1
+    assert choose(table(given, 2)).method == "majority"
+
+
 def test_without_gold_nothing_is_claimed_about_gold():
     _, given = simulated(4, [0.8, 0.7])
     found = choose(table(given, 2))

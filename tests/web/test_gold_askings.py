@@ -29,8 +29,9 @@ class Askings(QualityServiceServicer):
         change = quality_pb.GoldChange(items=100, right_before=0.91, right_now=0.78, fallen=True)
         first = quality_pb.GoldAsking(annotator="<mini>", items=100, right=91)
         again = quality_pb.GoldAsking(annotator="<mini>", changed=["prompt"], items=100, right=78, change=change)
+        rest = quality_pb.GoldAsking(annotator="<mini>", items=100, right=80)
         once = quality_pb.GoldAsking(annotator="ann", items=100, right=99)
-        return quality_pb.GetAnnotatorDriftResponse(askings=[first, again, once])
+        return quality_pb.GetAnnotatorDriftResponse(askings=[first, again, rest, once])
 
 
 async def test_an_annotator_that_became_worse_on_gold_is_named() -> None:

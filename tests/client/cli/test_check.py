@@ -1,8 +1,11 @@
 """`nextlabel check`: the fake's labels are 70 % right (60 to 80, to be watched), its model 80 % (70 to 90)."""
 
+from typing import Any
+
 import grpc
 import pytest
 
+from nextlabel.client.messages.gold_askings import newest_compared
 from tests.client.conftest import Cli
 from tests.client.fake_state import State, error_info, rich_status
 
@@ -43,3 +46,12 @@ def test_a_service_that_cannot_tell_is_no_pass(cli: Cli, news: str, state: State
     why = rich_status(grpc.StatusCode.FAILED_PRECONDITION, "no figures", error_info("FAILED_PRECONDITION"))
     state.refuse["GetAccuracy"] = why
     assert cli("check", news, "--min-accuracy", "0.1").code == 1
+
+
+def test_an_asking_that_was_compared_with_nothing_ends_no_alarm() -> None:
+    def asked(annotator: str, fallen: bool | None) -> dict[str, Any]:
+        return {"annotator": annotator, "change": None if fallen is None else {"fallen": fallen}}
+
+    askings = [asked("a", None), asked("a", True), asked("b", True), asked("b", False), asked("a", None)]
+    found = newest_compared([*askings, asked("c", None)])
+    assert [(one["annotator"], one["change"]["fallen"]) for one in found] == [("a", True), ("b", False)]

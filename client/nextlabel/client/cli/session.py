@@ -1,12 +1,15 @@
 """Which server a command talks to."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from nextlabel.client.cli.output.patience import COMPUTING, patience
 from nextlabel.client.transport.addresses import DEFAULT_SERVER
 
 if TYPE_CHECKING:
@@ -58,6 +61,12 @@ class Session:
             insecure=self.insecure,
             timeout_s=self.timeout_s,
         )
+
+    @contextmanager
+    def computing(self) -> "Iterator[Client]":
+        """The same for what the server has to compute first, which says so where that takes long."""
+        with self.connect() as client, patience(COMPUTING):
+            yield client
 
     def _profile(self) -> "Profile":
         from nextlabel.client.cli.profiles import Profile, load_profile

@@ -18,6 +18,7 @@ from nextlabel.client.export.terms import NO_TERMS, Terms
 from nextlabel.client.known_labels import KNOWN
 from nextlabel.client.labeled_items import REFERENCE, LabeledItem
 from nextlabel.client.literals import FilteredName
+from nextlabel.client.messages.gold_askings import newest_compared
 from nextlabel.client.messages.plain import plain
 from nextlabel.client.verdicts import ADVICE, LEARNER, LEARNER_AND_ADVICE, NOBODY
 
@@ -94,9 +95,8 @@ class Datasheet:
 
     @property
     def fallen(self) -> Sequence[Record]:
-        """The newest askings of annotators that then answered gold worse than before."""
-        newest = {one["annotator"]: one for one in self.askings}
-        return [one for one in newest.values() if one["change"] and one["change"]["fallen"]]
+        """The newest comparisons of annotators that then answered gold worse than before."""
+        return [one for one in newest_compared(self.askings) if one["change"]["fallen"]]
 
     def told_human_share(self) -> str:
         """The share in words, with what it leaves out."""

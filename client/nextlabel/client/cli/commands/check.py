@@ -10,6 +10,7 @@ from nextlabel.client.cli.output.forms import Output, OutputOption, Record, Tabl
 from nextlabel.client.cli.problems import FAILED
 from nextlabel.client.cli.session import session
 from nextlabel.client.messages.amounts import usd
+from nextlabel.client.messages.gold_askings import newest_compared
 
 EPILOG = "Example: nextlabel check news --min-accuracy 0.9 --min-model-accuracy 0.85 --max-cost 5 --max-unlabeled 0"
 
@@ -53,7 +54,7 @@ def check(
         no_drift or no_annotator_drift
     ):
         raise typer.BadParameter("say what has to be kept, such as --min-accuracy 0.9")
-    with session(ctx).connect() as client:
+    with session(ctx).computing() as client:
         from nextlabel.client.messages.plain import plain
 
         chosen = client.project(project)
@@ -107,14 +108,14 @@ def _alike(arrivals: list[Record]) -> Record:
 
 
 def _as_good(askings: list[Record]) -> Record:
-    newest = {one["annotator"]: one for one in askings}
-    fallen = [one for one in newest.values() if one["change"] and one["change"]["fallen"]]
+    compared = newest_compared(askings)
+    fallen = [one for one in compared if one["change"]["fallen"]]
     why = (
         ", ".join(
             f"{one['annotator']}: {one['change']['right_before']:.1%} before, {one['change']['right_now']:.1%} now"
             for one in fallen
         )
-        or f"{len(newest):,} annotators asked about gold"
+        or f"{len(compared):,} annotators asked about gold again"
     )
     found = f"{len(fallen):,} that became worse"
     return _result("annotators as good as before", found, "none that became worse", kept=not fallen, why=why)

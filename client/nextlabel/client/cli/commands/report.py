@@ -123,7 +123,7 @@ def report(
     """
     runs = run or []
     form = None if plot is None else _plot_form(plot)
-    with session(ctx).connect() as client:
+    with session(ctx).computing() as client:
         from nextlabel.client.messages.plain import plain
 
         if plot is not None and form is not None:

@@ -8,6 +8,8 @@ from threading import Timer
 AFTER_S = 2.0
 """Seconds that anything may take without a word."""
 
+COMPUTING = "the server computes; where it trains learners for that, it can take minutes …"
+
 
 @contextmanager
 def patience(message: str, after_s: float = AFTER_S) -> Iterator[None]:

@@ -75,11 +75,13 @@ class Chosen:
 def choose(table: AnswerTable) -> Chosen:
     """Join the answers in the way that is right most often on gold which it has not seen, answered as others are.
 
-    With fewer than `FEWEST_GOLD` gold items nothing can be compared: then the way that explains the answers best. Where
-    errors are correlated, as those of LLMs are, only gold can tell: the annotators agree on what is wrong.
+    With fewer than `FEWEST_GOLD` gold items nothing can be compared: then the way that explains the answers best, or,
+    where no item has two answers and there is nothing to explain, the votes. Where errors are
+    correlated, as those of LLMs are, only gold can tell: the annotators agree on what is wrong.
     """
     gold = np.flatnonzero(table.gold_N != NO_GOLD)
-    preferred = _explains_best(table)
+    shared = (np.bincount(table.item_A) > 1).any()
+    preferred = _explains_best(table) if shared or len(gold) >= FEWEST_GOLD else "majority"
     if len(gold) < FEWEST_GOLD:
         return Chosen(preferred, {}, METHODS[preferred](table))
     truth = table.gold_N[gold]

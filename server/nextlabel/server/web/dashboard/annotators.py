@@ -65,7 +65,9 @@ def confusions(compared: pb.GoldComparison) -> list[Confusion]:
 
 
 async def _askings(request: Request) -> Mapping[str, Sequence[quality_pb.GoldAsking]]:
-    """Return the times that each annotator was asked about gold again, the newest first; none of those asked once."""
+    """Return the times that each annotator was asked about gold again, the newest first; none of those that were never
+    asked about the same items twice.
+    """
     who = visitor(request)
     asked = quality_pb.GetAnnotatorDriftRequest(
         project=request.path_params["project"], annotator=request.query_params.get("annotator", "")
@@ -73,7 +75,7 @@ async def _askings(request: Request) -> Mapping[str, Sequence[quality_pb.GoldAsk
     by_annotator: dict[str, list[quality_pb.GoldAsking]] = {}
     for one in (await who.call(who.backend.quality.GetAnnotatorDrift, asked)).askings:
         by_annotator.setdefault(one.annotator, []).insert(0, one)
-    return {name: own for name, own in by_annotator.items() if own[0].HasField("change")}
+    return {name: own for name, own in by_annotator.items() if any(one.HasField("change") for one in own)}
 
 
 async def _report(request: Request, rows: int) -> pb.GetAnnotatorReportResponse:

@@ -60,7 +60,7 @@ def accuracy(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show how accurate the newest model, the labels and each annotator are, by every way there is to tell."""
-    with session(ctx).connect() as client:
+    with session(ctx).computing() as client:
         from nextlabel.client.messages.plain import plain
 
         found = plain(client.quality.accuracy(project, by=by))
@@ -90,7 +90,7 @@ def shares(
 
     In projects of scores it is the mean score of the pool.
     """
-    with session(ctx).connect() as client:
+    with session(ctx).computing() as client:
         from nextlabel.client.messages.plain import plain
 
         found = plain(client.quality.class_shares(project, by=by))
@@ -118,7 +118,7 @@ def _shares(found: Record) -> list[Record]:
 @app.command(epilog="Example: nextlabel quality consensus news")
 def consensus(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
     """Compare ways to join the answers of several annotators on gold items that they have not seen."""
-    with session(ctx).connect() as client:
+    with session(ctx).computing() as client:
         from nextlabel.client.messages.plain import plain
 
         found = plain(client.quality.consensus(project))
@@ -149,7 +149,7 @@ def certify(
 
     Exit code 1 when the promise cannot be proven.
     """
-    with session(ctx).connect() as client:
+    with session(ctx).computing() as client:
         from nextlabel.client.messages.plain import plain
 
         found = plain(client.quality.certify(project, annotator=annotator, accuracy=accuracy))
@@ -218,7 +218,7 @@ def drift(
     time that an annotator was asked about gold is compared with the times before; 1 in 1,000 is taken for a fall by
     mistake.
     """
-    with session(ctx).connect() as client:
+    with session(ctx).computing() as client:
         from nextlabel.client.messages.plain import plain
 
         if annotators:
@@ -256,7 +256,7 @@ def review(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List the labels worth another look, and why; first where a look is expected to gain most right labels."""
-    with session(ctx).connect() as client:
+    with session(ctx).computing() as client:
         from nextlabel.client.messages.plain import plain
 
         entries = client.quality.review(project, annotator=annotator, unlabeled=unlabeled)
@@ -305,7 +305,7 @@ def filter_labels(
     ==, !=, <, <=, >, >=, in and not in; and, or, not and parentheses join comparisons; len(text), lower(text) and
     FUNCTION(text) or FUNCTION(id), of those that the server was given, may stand in them.
     """
-    with session(ctx).connect() as client:
+    with session(ctx).computing() as client:
         from nextlabel.client.messages.plain import plain
 
         hits = client.quality.filter_hits(project, rule)

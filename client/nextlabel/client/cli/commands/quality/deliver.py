@@ -7,6 +7,7 @@ import typer
 
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
+from nextlabel.client.cli.output.patience import COMPUTING, patience
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.messages.amounts import share_within
@@ -55,7 +56,8 @@ def deliver(
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        found = client.quality.delivery(project, accuracy=accuracy)
+        with patience(COMPUTING):
+            found = client.quality.delivery(project, accuracy=accuracy)
         partial = None if to is None else _begun(client, project, accuracy, to, found, afresh=afresh)
         shown = plain(found if partial is None else partial.found)
         if output is Output.JSON:

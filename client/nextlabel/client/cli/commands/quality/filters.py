@@ -47,7 +47,7 @@ def add(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Give a rule a name: the next training and exports leave out what it names. A filter of that name is changed."""
-    with session(ctx).connect() as client:
+    with session(ctx).computing() as client:
         from nextlabel.client.messages.plain import plain
 
         done = client.quality.set_filter(project, name, rule, enabled=not disabled)
@@ -59,7 +59,7 @@ def add(
 @app.command("list", epilog="Example: nextlabel quality filters list news")
 def list_filters(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
     """List the filters and how many labels each enabled one leaves out now."""
-    with session(ctx).connect() as client:
+    with session(ctx).computing() as client:
         from nextlabel.client.messages.plain import plain
 
         found = [plain(one) for one in client.quality.filters(project)]
@@ -97,7 +97,7 @@ def filtered(
     ctx: typer.Context, project: ProjectArgument, limit: LimitOption = 100, output: OutputOption = Output.TABLE
 ) -> None:
     """List the labels that the enabled filters leave out now, and why."""
-    with session(ctx).connect() as client:
+    with session(ctx).computing() as client:
         from nextlabel.client.messages.plain import plain
 
         hidden = first_of(map(plain, client.quality.filtered(project)), limit)

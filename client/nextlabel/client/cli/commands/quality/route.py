@@ -63,7 +63,7 @@ def route(
             run_id = client.runs.start(project, spec).run_id
             say(f"started run {run_id}; it goes on when you leave: nextlabel run watch {project} {run_id}")
             raise typer.Exit(watch_run(client, project, run_id, output))
-    with session(ctx).connect() as client:
+    with session(ctx).computing() as client:
         from nextlabel.client.messages.plain import plain
 
         prices = dict(_price(one) for one in annotator or [])
