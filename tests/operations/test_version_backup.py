@@ -12,8 +12,9 @@ import pytest
 
 from nextlabel.client import AsyncClient, connect_async
 from nextlabel.server.app import running
-from nextlabel.server.operations import copying, version_backup
+from nextlabel.server.operations import copying, databases
 from nextlabel.server.operations.backup_folder import BackupPlaces
+from nextlabel.server.operations.databases import SqliteDatabase
 from nextlabel.server.operations.version_backup import hold_versions, put_versions_back
 from nextlabel.server.settings.settings import load_settings
 from nextlabel.server.store.lance_pool.pool_versions import PoolVersions
@@ -58,11 +59,12 @@ async def test_a_pool_in_a_bucket_is_put_back_as_it_was_when_the_backup_was_take
 
         def then_deleted(source: Path, target: Path) -> None:
             copy_database(source, target)
-            monkeypatch.setattr(version_backup, "copy_database", copy_database)
+            monkeypatch.setattr(databases, "copy_database", copy_database)
             asyncio.run_coroutine_threadsafe(client.projects.delete("doomed"), loop).result()
 
-        monkeypatch.setattr(version_backup, "copy_database", then_deleted)
-        held = await asyncio.to_thread(hold_versions, BackupPlaces.within(data_dir), data_dir, URL, copy)
+        monkeypatch.setattr(databases, "copy_database", then_deleted)
+        places = BackupPlaces.within(data_dir)
+        held = await asyncio.to_thread(hold_versions, SqliteDatabase(places.database), places, data_dir, URL, copy)
         assert (held.projects, held.items, held.embeddings) == (1, 20, 20)
         await client.pool.delete("news", ["item3"])
         await add(client, 100, 5)

@@ -14,6 +14,7 @@ from nextlabel.server.cli.places import PoolUrl, named_folder, places
 if TYPE_CHECKING:
     from nextlabel.server.operations.backup import BackupSummary
     from nextlabel.server.operations.backup_folder import BackupPlaces
+    from nextlabel.server.operations.databases import Database
     from nextlabel.server.operations.version_backup import VersionSummary
     from nextlabel.server.settings.settings import Settings
     from nextlabel.server.store.lance_pool.held_backups import HeldBackup
@@ -38,7 +39,8 @@ def backup(
     """Copy a data directory, while it is served or not, and verify the copy.
 
     Texts and embeddings in a bucket stay there: the bucket keeps them as they are now until the backup is let go
-    (nextlabel backups). A store on PostgreSQL is not in the data directory: the command says what to do instead.
+    (nextlabel backups). With them a database in PostgreSQL is saved by its pg_dump; with texts and embeddings in a
+    folder the command says what to do instead.
 
     Example: nextlabel backup --data-dir ./data /backups/2026-11-22
     """
@@ -47,9 +49,9 @@ def backup(
     from nextlabel.server.settings.settings import load_settings
 
     settings = load_settings(places(data_dir, pool_url), config)
-    kept, bucket = _local_places(settings)
+    kept, bucket = _local_places(settings, copy=copy)
     if bucket and not copy:
-        held = hold_versions(kept, settings.data_dir, bucket, target)
+        held = hold_versions(_database(settings, kept), kept, settings.data_dir, bucket, target)
         typer.echo(
             f"{target}: {held.projects} projects; {held.items} items and {held.embeddings} embeddings stay in "
             f"{bucket}, which holds them as backup {held.name}: versions of {len(held.versions)} tables, with what is "
@@ -73,8 +75,18 @@ def restore(
     replace_pool: Annotated[
         bool, typer.Option("--replace-pool", help="Put back a pool in a bucket in the place of what is there now.")
     ] = False,
+    store_url: Annotated[
+        str,
+        typer.Option(
+            metavar="<url>",
+            help="Empty PostgreSQL database for a dump of one, without its password. By default store.url.",
+        ),
+    ] = "",
+    config: Config = None,
 ) -> None:
     """Make a data directory out of a backup and verify it.
+
+    A backup of a server on PostgreSQL fills an empty database, too.
 
     Example: nextlabel restore /backups/2026-11-22 --data-dir ./data
     """
@@ -83,7 +95,7 @@ def restore(
 
     found: BackupSummary | VersionSummary
     if is_of_versions(source):
-        found = held = put_versions_back(source, data_dir, replace_pool=replace_pool)
+        found = held = put_versions_back(source, data_dir, _named(store_url, config), replace_pool=replace_pool)
         where = f"; the pool in {held.pool_url} is as it was then"
     else:
         found = put_back(source, data_dir)
@@ -147,7 +159,37 @@ def _let_go(name: str, left: int) -> str:
     )
 
 
-def _local_places(settings: Settings) -> tuple[BackupPlaces, str]:
+def _named(store_url: str, config: Path | None) -> str:
+    """Return the URL of the database to fill, '' for none; one on the command line has no password."""
+    from urllib.parse import parse_qs, urlsplit
+
+    from nextlabel.server.settings.settings import load_settings
+    from nextlabel.server.values.errors import InvalidArgument
+
+    if urlsplit(store_url).password or "password" in parse_qs(urlsplit(store_url).query):
+        raise InvalidArgument.field(
+            "store-url",
+            "everybody on this machine can read the password of a command; give it in PGPASSWORD or ~/.pgpass, or the "
+            "whole URL as the setting store.url",
+        )
+    return store_url or load_settings({}, config).store.url or ""
+
+
+def _database(settings: Settings, kept: BackupPlaces) -> Database:
+    from nextlabel.server.operations.databases import SqliteDatabase
+
+    if not _on_postgres(settings):
+        return SqliteDatabase(kept.database)
+    from nextlabel.server.operations.postgres_database import PostgresDatabase
+
+    return PostgresDatabase(settings.store_url)
+
+
+def _on_postgres(settings: Settings) -> bool:
+    return settings.store_url.startswith("postgresql")
+
+
+def _local_places(settings: Settings, *, copy: bool) -> tuple[BackupPlaces, str]:
     """Return where the server keeps its files, and the bucket of its pool, ''; refuse what cannot be copied."""
     from urllib.parse import unquote, urlsplit
 
@@ -156,13 +198,15 @@ def _local_places(settings: Settings) -> tuple[BackupPlaces, str]:
 
     kept = BackupPlaces.within(settings.data_dir)
     url, pools = settings.store.url, settings.store.pool_url
-    if url:
-        if not url.startswith("sqlite:"):
+    if _on_postgres(settings):
+        if copy or not (pools or "").startswith("s3://"):
             raise FailedPrecondition(
-                "the state is in PostgreSQL (store.url): save it with pg_dump first, then copy the pool "
-                "(store.pool_url) and the folder models of the data directory; put all three back together",
+                "the state is in PostgreSQL (store.url), which is backed up only with a pool in a bucket that stays "
+                "there: save it with pg_dump first, then copy the pool (store.pool_url) and the folder models of the "
+                "data directory; put all three back together",
                 reason="STATE_NOT_LOCAL",
             )
+    elif url:
         kept = replace(kept, database=Path(url.partition(":///")[2]))
     if pools:
         if pools.startswith("s3://"):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nextlabel.server.operations.backup_folder import (
     BackupPlaces,
+    check_database,
     check_files,
     check_target,
     committed_in,
@@ -62,6 +63,7 @@ def back_up(source: BackupPlaces, target: Path, bucket_url: str = "") -> BackupS
         Unavailable: ``target`` cannot be written, or the bucket is out of reach.
     """
     check_target(target, source)
+    check_database(source.database)
     with file_errors(target):
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         created_at = datetime.now(UTC)

@@ -41,15 +41,18 @@ def check_target(target: Path, source: BackupPlaces) -> None:
 
     Raises:
         InvalidArgument: ``target`` is not empty, or lies within what is copied.
-        NotFound: there is no database.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InvalidArgument.field("target", f"{target} is there already and not an empty directory; give another one")
     for folder in (source.pools, source.models):
         if target.resolve().is_relative_to(folder.resolve()):
             raise InvalidArgument.field("target", f"{target} lies within {folder}, which is copied; give another one")
-    if not source.database.is_file():
-        raise NotFound("database", str(source.database), message=f"there is no database {source.database}")
+
+
+def check_database(file: Path) -> None:
+    """Raise NotFound when there is no database file."""
+    if not file.is_file():
+        raise NotFound("database", str(file), message=f"there is no database {file}")
 
 
 def finish_folder(folder: Path, manifest: dict[str, Any]) -> None:
@@ -111,7 +114,7 @@ def damaged_backup(how: str) -> DataLoss:
 def new_data_directory(data_dir: Path) -> Iterator[Path]:
     """Make a data directory; the value is a place for its database, which gets its name when the block is over.
 
-    Until then a server would find a new directory, never half a state.
+    Until then a server would find a new directory, never half a state. On PostgreSQL nothing is put in that place.
 
     Raises:
         FailedPrecondition: ``data_dir`` holds something, or a server runs on it.
@@ -128,8 +131,9 @@ def new_data_directory(data_dir: Path) -> Iterator[Path]:
             unfinished = data_dir / "state.db.unfinished"
             yield unfinished
             _make_durable(data_dir)
-            unfinished.rename(BackupPlaces.within(data_dir).database)
-            sync_folder(data_dir)
+            if unfinished.exists():
+                unfinished.rename(BackupPlaces.within(data_dir).database)
+                sync_folder(data_dir)
     finally:
         lock.release()
 

@@ -8,8 +8,8 @@ and the database as it is then against the snapshot, and everything is done agai
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,6 @@ from nextlabel.server.operations.backup_folder import (
     BackupPlaces,
     check_files,
     check_target,
-    committed_in,
     damaged_backup,
     file_errors,
     finish_folder,
@@ -28,7 +27,8 @@ from nextlabel.server.operations.backup_folder import (
     read_manifest,
     unreadable,
 )
-from nextlabel.server.operations.copying import copy_database, copy_tree
+from nextlabel.server.operations.copying import copy_tree
+from nextlabel.server.operations.databases import Database, SqliteDatabase
 from nextlabel.server.operations.pool_check import CommittedPool, PoolGap
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.store.lance_pool.held_backups import HeldBackup
@@ -47,7 +47,7 @@ _ATTEMPTS = 5
 class VersionSummary:
     """What a backup holds: ``versions`` of tables of the pool at ``pool_url``, under ``name``.
 
-    ``data_dir`` is that of the servers it was taken of.
+    ``data_dir`` is that of the servers it was taken of, ``database`` the kind of their database.
     """
 
     format: str
@@ -59,6 +59,7 @@ class VersionSummary:
     items: int
     embeddings: int
     versions: Mapping[str, int]
+    database: str = SqliteDatabase.kind
 
 
 def is_of_versions(source: Path) -> bool:
@@ -70,27 +71,30 @@ def is_of_versions(source: Path) -> bool:
     return bool(read_manifest(source).get("format") == FORMAT)
 
 
-def hold_versions(source: BackupPlaces, data_dir: Path, pool_url: str, target: Path) -> VersionSummary:
-    """Copy database and models to ``target``, and hold what they need of the pool where it is.
+def hold_versions(
+    database: Database, source: BackupPlaces, data_dir: Path, pool_url: str, target: Path
+) -> VersionSummary:
+    """Save database and models to ``target``, and hold what they need of the pool where it is.
 
     Nothing has to be stopped for it. One that fails holds nothing.
 
     Raises:
         InvalidArgument: ``target`` is not empty, or lies within what is copied.
         NotFound: there is no database.
+        FailedPrecondition: what saves the database is not installed, or too old.
         Aborted: deletions got in the way too often.
         DataLoss: the database or a table is damaged.
-        Unavailable: ``target`` cannot be written, or the bucket is out of reach.
+        Unavailable: ``target`` cannot be written, or bucket or database are out of reach.
     """
     check_target(target, source)
+    database.check()
     versions = PoolVersions(pool_url)
     backup = versions.begin()
     try:
         with file_errors(target):
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
-            places = BackupPlaces.within(target)
-            backup, committed = _held(versions, backup, source, places)
-            copy_tree(source.models, places.models)
+            backup, committed = _held(versions, backup, database, target)
+            copy_tree(source.models, BackupPlaces.within(target).models)
             summary = VersionSummary(
                 format=FORMAT,
                 name=backup.name,
@@ -101,6 +105,7 @@ def hold_versions(source: BackupPlaces, data_dir: Path, pool_url: str, target: P
                 items=sum(len(pool.rows_n) for pool in committed),
                 embeddings=sum(len(pool.embedded_m) for pool in committed),
                 versions=backup.versions,
+                database=database.kind,
             )
             versions.finish(backup)
             finish_folder(target, asdict(summary))
@@ -111,17 +116,19 @@ def hold_versions(source: BackupPlaces, data_dir: Path, pool_url: str, target: P
     return summary
 
 
-def put_versions_back(source: Path, data_dir: Path, *, replace_pool: bool) -> VersionSummary:
+def put_versions_back(source: Path, data_dir: Path, store_url: str = "", *, replace_pool: bool) -> VersionSummary:
     """Make ``data_dir`` out of a backup, and the versions that it holds the newest ones of the pool.
 
-    Nothing may use the pool meanwhile. Repeated after a crash it does all of it again.
+    A dump of PostgreSQL is put into the database of ``store_url``, which must be empty. Nothing may use the pool
+    meanwhile. Repeated after a crash it does all of it again.
 
     Raises:
         InvalidArgument: ``source`` is no finished backup.
-        FailedPrecondition: ``data_dir`` holds something, a server runs on it or on the former one, the backup was let
-            go, or ``replace_pool`` does not say that the pool as it is may be lost.
+        FailedPrecondition: ``data_dir`` or the database holds something, a server runs on it or on the former one, the
+            backup was let go, what restores a dump is not installed or too old, or ``replace_pool`` does not say that
+            the pool as it is may be lost.
         DataLoss: the backup is damaged.
-        Unavailable: the bucket is out of reach.
+        Unavailable: bucket or database are out of reach.
     """
     summary = _manifest(source)
     if not replace_pool:
@@ -131,31 +138,48 @@ def put_versions_back(source: Path, data_dir: Path, *, replace_pool: bool) -> Ve
             "may want it again, and repeat the command with --replace-pool",
             reason="POOL_WOULD_BE_REPLACED",
         )
-    _check_stopped(Path(summary.data_dir))
     versions = PoolVersions(summary.pool_url)
-    with new_data_directory(data_dir) as database:
+    with new_data_directory(data_dir) as file, _empty_database(summary, file, store_url) as database:
         check_files(source)
         _check_held(versions, summary)
-        copied = BackupPlaces.within(source)
-        copy_database(copied.database, database)
-        copy_tree(copied.models, BackupPlaces.within(data_dir).models)
+        database.fill(source)
+        copy_tree(BackupPlaces.within(source).models, BackupPlaces.within(data_dir).models)
         versions.put_back(summary.versions)
-        gaps = _gaps(versions, committed_in(database), dict.fromkeys(summary.versions))
+        gaps = _gaps(versions, database.committed(), dict.fromkeys(summary.versions))
         if gaps:
             raise damaged_backup("; ".join(gaps))
     return summary
 
 
+@contextmanager
+def _empty_database(summary: VersionSummary, file: Path, store_url: str) -> Iterator[Database]:
+    """Yield the database to fill: a file, or what ``store_url`` names."""
+    if summary.database == SqliteDatabase.kind:
+        _check_stopped(Path(summary.data_dir))
+        yield SqliteDatabase(file)
+        return
+    if not store_url.startswith(summary.database):
+        raise FailedPrecondition(
+            "the state of this backup is a dump of PostgreSQL: make an empty database and name it by store.url, as in "
+            "--store-url postgresql+psycopg://USER@HOST/DATABASE",
+            reason="DATABASE_NOT_NAMED",
+        )
+    from nextlabel.server.operations.postgres_database import PostgresDatabase
+
+    database = PostgresDatabase(store_url)
+    with database.kept_empty():
+        yield database
+
+
 def _held(
-    versions: PoolVersions, backup: HeldBackup, source: BackupPlaces, places: BackupPlaces
+    versions: PoolVersions, backup: HeldBackup, database: Database, target: Path
 ) -> tuple[HeldBackup, list[CommittedPool]]:
     """Hold versions until they are what one snapshot of the database needs; return them and what it promises."""
     gaps: Sequence[str] = ()
     for _ in range(_ATTEMPTS):
-        copy_database(source.database, places.database)
-        committed = committed_in(places.database)
+        committed = database.save(target)
         backup = versions.hold(backup, versions.tables(pool.project.id for pool in committed))
-        gaps = _gaps(versions, committed, backup.versions) or _gone(committed, committed_in(source.database))
+        gaps = _gaps(versions, committed, backup.versions) or _gone(committed, database.committed())
         if not gaps:
             return backup, committed
     raise Aborted(
