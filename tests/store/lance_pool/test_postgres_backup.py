@@ -17,7 +17,7 @@ from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.lance_pool.pool_versions import PoolVersions
 from nextlabel.server.store.sql.postgres import PostgresConnection, lock_key
 from nextlabel.server.store.sql.transaction import SqlTransaction
-from nextlabel.server.values.errors import FailedPrecondition, Unavailable
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, Unavailable
 from nextlabel.server.values.pool import Segment
 from tests.operations.conftest import exit_code
 from tests.store import values as v
@@ -171,3 +171,9 @@ def test_secrets_that_no_variable_takes_are_refused(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(FailedPrecondition, match="has sslpassword"):
         PostgresTool("pg_dump", {"dbname": "x", "sslpassword": "s"}, 18)
+
+
+@pytest.mark.parametrize("url", ["postgresql", "postgresql+psycopg://db:x/y", "postgresql://db/y?z=1"])
+def test_a_url_that_cannot_be_read_is_refused(url: str) -> None:
+    with pytest.raises(InvalidArgument, match=r"store\.url: cannot be read"):
+        PostgresDatabase(url)

@@ -161,18 +161,20 @@ def _let_go(name: str, left: int) -> str:
 
 def _named(store_url: str, config: Path | None) -> str:
     """Return the URL of the database to fill, '' for none; one on the command line has no password."""
-    from urllib.parse import parse_qs, urlsplit
-
     from nextlabel.server.settings.settings import load_settings
     from nextlabel.server.values.errors import InvalidArgument
 
-    if urlsplit(store_url).password or "password" in parse_qs(urlsplit(store_url).query):
+    if not store_url:
+        return load_settings({}, config).store.url or ""
+    from nextlabel.server.operations.postgres_database import PostgresDatabase
+
+    if PostgresDatabase(store_url).has_password:
         raise InvalidArgument.field(
             "store-url",
             "everybody on this machine can read the password of a command; give it in PGPASSWORD or ~/.pgpass, or the "
             "whole URL as the setting store.url",
         )
-    return store_url or load_settings({}, config).store.url or ""
+    return store_url
 
 
 def _database(settings: Settings, kept: BackupPlaces) -> Database:

@@ -19,7 +19,7 @@ from nextlabel.server.store.sql.postgres import PostgresConnection, check_encodi
 from nextlabel.server.store.sql.postgres_errors import translated
 from nextlabel.server.store.sql.statements import Record
 from nextlabel.server.store.sql.transaction import SqlTransaction
-from nextlabel.server.values.errors import FailedPrecondition, NotFound, Unavailable
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 
 DUMP = "state.dump"
 # A dump may take longer than the server lets a session wait.
@@ -34,14 +34,29 @@ _TABLES = (
 
 
 class PostgresDatabase(Database):
-    """The database of a ``store.url``."""
+    """The database of a ``store.url``.
+
+    Raises:
+        InvalidArgument: the URL cannot be read.
+    """
 
     kind = "postgresql"
 
     def __init__(self, url: str) -> None:
         dialect = psycopg_dialect.dialect()  # type: ignore[no-untyped-call]
-        _, parameters = dialect.create_connect_args(sa.make_url(url))  # type: ignore[no-untyped-call]
-        self._parameters = {name: str(value) for name, value in parameters.items()}
+        try:
+            _, parameters = dialect.create_connect_args(sa.make_url(url))  # type: ignore[no-untyped-call]
+            self._parameters = {name: str(value) for name, value in parameters.items()}
+            self._conninfo = conninfo.make_conninfo("", **self._parameters)
+        except (sa.exc.ArgumentError, ValueError, psycopg.ProgrammingError) as error:
+            raise InvalidArgument.field(
+                "store.url", "cannot be read; expected postgresql+psycopg://USER@HOST/DATABASE"
+            ) from error
+
+    @property
+    def has_password(self) -> bool:
+        """Whether the URL says one."""
+        return "password" in self._parameters
 
     @override
     def check(self) -> None:
@@ -106,7 +121,7 @@ class PostgresDatabase(Database):
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[Record]]:
         try:
-            connection = psycopg.connect(conninfo.make_conninfo("", **self._parameters), autocommit=True)
+            connection = psycopg.connect(self._conninfo, autocommit=True)
         except psycopg.OperationalError as error:
             # What libpq says names server and user, never the password.
             why = str(error).strip().splitlines()[-1]
