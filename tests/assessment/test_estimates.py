@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nextlabel.server.assessment.estimates.anytime import anytime_share, error_of_look, error_watched
 from nextlabel.server.assessment.estimates.cross_fit import Features, cross_fitted
+from nextlabel.server.assessment.estimates.effective import share_estimate
 from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
 from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
 from nextlabel.server.assessment.estimates.sampled_batches import SampledBatch, weighted_share
@@ -330,3 +331,10 @@ def test_all_looks_spend_the_error_once():
     assert sum(error_of_look(k) for k in range(1, 100_000)) == pytest.approx(0.05, abs=1e-5)
     with pytest.raises(ValueError, match="from 1"):
         error_of_look(0)
+
+
+def test_a_share_that_an_unbiased_guess_puts_outside_is_the_nearest_there_is():
+    found = share_estimate(-0.004, 0.0001, items=50, fallback_size=50, freedom=49)
+    assert found.value == found.low == 0.0
+    assert 0 < found.high < 0.1
+    assert share_estimate(1.02, 0.0001, items=50, fallback_size=50, freedom=49).high == 1.0

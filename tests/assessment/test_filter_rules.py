@@ -114,7 +114,7 @@ def test_nothing_else_is_read(rule):
 
 
 def test_rules_call_functions_of_the_text_or_the_id_that_there_are():
-    rule = parse('known(text) or not 0.5 < rude(text) or kind(id) == "ad"', {"known", "rude", "kind"})
+    rule = parse('known(text) or not 0.5 < rude(text) or kind(id) == "ad"', {"known": "", "rude": "text", "kind": "id"})
     assert [one.fact for one in rule.functions] == ["known(text)", "rude(text)", "kind(id)"]
     assert rule.names == ("known(text)", "rude(text)", "kind(id)")
     assert rule.holds({"known(text)": False, "rude(text)": 0.4, "kind(id)": None})
@@ -125,7 +125,12 @@ def test_rules_call_functions_of_the_text_or_the_id_that_there_are():
 @pytest.mark.parametrize("rule", ["rude(label)", "rude(lower(text))", "rude()", "rude(text, text)", "other(text)"])
 def test_functions_take_the_text_or_the_id_alone(rule):
     with pytest.raises(RuleError):
-        parse(rule, {"rude"})
+        parse(rule, {"rude": ""})
+
+
+def test_a_function_that_knows_texts_is_not_told_ids():
+    with pytest.raises(RuleError, match=r"kind does not know by the id: write kind\(text\)"):
+        parse('kind(id) == "ad"', {"kind": "text"})
 
 
 def test_what_nobody_has_judged_is_not_judged_wrong() -> None:

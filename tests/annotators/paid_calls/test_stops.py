@@ -13,7 +13,7 @@ from nextlabel.server.annotators.paid_calls.accounts import Account, Accounts
 from nextlabel.server.annotators.paid_calls.retry import Manners, RetryPolicy
 from nextlabel.server.annotators.prompting.technique import Retrieval, Technique
 from nextlabel.server.system.halt import Halt
-from nextlabel.server.values.errors import AnnotatorStopped
+from nextlabel.server.values.errors import AnnotatorStopped, Unavailable
 from nextlabel.server.values.labeling.answers import Answer, Outcome
 from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate
 from tests.annotators.ledger import MemoryLedger
@@ -96,6 +96,23 @@ async def test_an_unexpected_error_ends_its_item_and_no_other(
     assert "internal error" in failed.detail
     assert "/secret" not in failed.detail
     assert not ledger.open
+
+
+class AwaySource(BrokenSource):
+    """Demonstrations that cannot be had, such as when a service that filters ask is away."""
+
+    async def nearest(self, item: ItemToAnnotate, k: int) -> Sequence[Demonstration]:
+        raise Unavailable("the service behind rude(text) cannot be asked", reason="FILTER_SERVICE")
+
+
+async def test_what_no_question_can_be_made_of_ends_the_asking_and_fails_no_item(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic
+) -> None:
+    technique = Technique(retrieval=Retrieval.NEAREST, shots=2)
+    annotator = make_annotator(technique=technique, lookups=Lookups(demonstrations=AwaySource()))
+    with pytest.raises(Unavailable, match="rude"):
+        await collect(annotator, make_task(), make_items(30))
+    assert not fake.statuses
 
 
 async def test_refusals_stop_the_annotator_and_small_query_batches_add_up(

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -25,6 +26,8 @@ def fails(text):
 
 class Lengths:
     """Says how long texts are, and keeps what it was asked."""
+
+    takes: Final = "text"
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -60,6 +63,7 @@ async def test_labels_that_contradict_a_file_of_known_facts_are_named(tmp_path, 
     path = tmp_path / "register.csv"
     path.write_text(f"id,kind\ni1,{CLASSES[0]}\ni2,{CLASSES[1]}\nnobody,{CLASSES[1]}\ni3,\n")
     files = {"register": read_facts("register", path)}
+    assert files["register"].takes == "id"
     monkeypatch.setattr("nextlabel.server.wiring.parts.filter_functions", lambda settings, executor: files)
     service = Service(tmp_path)
     project = await service.create()

@@ -8,16 +8,18 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from nextlabel.server.demo.data_set import load
+from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.neighbours import LabeledNeighbours
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.projects.projects import NewProject
 from nextlabel.server.values.annotation_type import AnnotationType
-from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from nextlabel.server.values.labeling.item_states import ItemState
 from nextlabel.server.values.labeling.reviews import ReviewReason
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import LabelClass
-from tests.domain.service import CLASSES, Service, vectors
+from tests.domain.service import CLASSES, DIMENSION, Service, vectors
 
 IDS = [f"i{n}" for n in range(60)]
 TRUTH = {item: CLASSES[n % 3] for n, item in enumerate(IDS)}
@@ -205,6 +207,27 @@ async def test_no_prompt_shows_what_filters_leave_out(service):
     assert {shown.item_id for shown in await known.fixed(6)} == set(IDS[:6])
     await put(service, project, "lefts", 'label == "left"')
     assert {shown.item_id for shown in await known.fixed(6)} == set(IDS[:6]) - {"i0", "i3"}
+
+
+async def test_what_filters_cannot_tell_costs_a_paid_answer_no_more_than_a_signal(service, monkeypatch):
+    project = await service.create()
+    await service.add(project, IDS[:13])
+    await service.label(project, {item: TRUTH[item] for item in IDS[:12]})
+    parts = service.parts
+    known = LabeledNeighbours(project, parts.pool.pools, parts.labeling.labels, parts.learning.learning)
+
+    async def gone(*_):
+        raise Unavailable("the service behind rude(text) cannot be asked", reason="FILTER_SERVICE")
+
+    item = ItemToAnnotate("new", 99, "text", embedding=(0.1,) * DIMENSION)
+    assert await known.neighbour_share(item, "left") is not None
+    monkeypatch.setattr(Learning, "labeled", gone)
+    monkeypatch.setattr(Learning, "predict", gone)
+    await service.label(project, {IDS[12]: TRUTH[IDS[12]]})
+    assert await known.probability(item, "left") is None
+    assert await known.neighbour_share(item, "left") is None
+    with pytest.raises(Unavailable):
+        await known.nearest(item, 3)
 
 
 async def test_on_real_texts_a_filter_drops_more_wrong_labels_than_right_ones(tmp_path):

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from nextlabel.server.annotators.filter_services import LONGEST_VALUE
 from nextlabel.server.ports.filter_functions import FunctionValue
@@ -17,9 +17,10 @@ _COLUMNS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class FactFile:
-    """Says what a file has beside a text or an id, and nothing of those that it has not."""
+    """Says what a file has beside a text or an id, and nothing of those that it has not; `takes` says which of both."""
 
     facts: Mapping[str, str]
+    takes: Literal["text", "id"]
 
     async def values(self, texts: Sequence[str]) -> Sequence[FunctionValue]:
         """Return a value for each text or id; see `FilterFunction.values`."""
@@ -34,12 +35,15 @@ def read_facts(name: str, path: Path) -> FactFile:
             one; the message names the line.
     """
     facts: dict[str, str] = {}
+    takes: Literal["text", "id"] = "id"
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
             for row in lines:
                 if lines.line_num == 1 and row[:1] not in (["id"], ["text"]):
                     raise _refused(name, path, "expected a heading, id or text and a name, such as id,product")
+                if lines.line_num == 1 and row[0] == "text":
+                    takes = "text"
                 if row and (problem := _problem(row, facts)):
                     raise _refused(name, path, f"line {lines.line_num}: {problem}")
                 if row and lines.line_num > 1:
@@ -47,7 +51,7 @@ def read_facts(name: str, path: Path) -> FactFile:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise _refused(name, path, f"cannot be read as CSV in UTF-8: {why}") from None
-    return FactFile(facts)
+    return FactFile(facts, takes)
 
 
 def _problem(row: Sequence[str], facts: Mapping[str, str]) -> str:

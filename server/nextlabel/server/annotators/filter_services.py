@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Literal
 
 from nextlabel.server.annotators.endpoints.json_bodies import parse_json
 from nextlabel.server.annotators.endpoints.transport import Network, TransportFaultError, open_client
@@ -30,6 +30,7 @@ class FilterService:
     name: str
     url: str
     key: str | None = field(default=None, repr=False)
+    takes: Literal[""] = field(default="", init=False)
 
     async def values(self, texts: Sequence[str]) -> Sequence[FunctionValue]:
         """Return a value for each text; see `FilterFunction.values`."""

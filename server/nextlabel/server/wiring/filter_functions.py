@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -27,6 +27,7 @@ class InstalledFunction:
 
     entry: EntryPoint
     executor: Executor
+    takes: Literal[""] = field(default="", init=False)
 
     async def values(self, texts: Sequence[str]) -> Sequence[FunctionValue]:
         """Return a value for each text; see `FilterFunction.values`."""

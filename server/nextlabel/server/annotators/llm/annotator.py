@@ -27,7 +27,13 @@ from nextlabel.server.ports.annotators import ConfidenceModel, DemonstrationSour
 from nextlabel.server.ports.paid_calls import Ledger
 from nextlabel.server.tasks.drafts import CombinedDraft
 from nextlabel.server.tasks.registry import task_type
-from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, DomainError
+from nextlabel.server.values.errors import (
+    AnnotatorStopped,
+    BudgetExhausted,
+    DomainError,
+    FailedPrecondition,
+    Unavailable,
+)
 from nextlabel.server.values.labeling.answers import Answer, ConfidenceKind, Label, Outcome, Provenance
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import Cost, Usage
@@ -201,7 +207,7 @@ class LlmAnnotator:
 
         When the annotator has to stop in between, items with a usable sample are still yielded.
         """
-        questions = [await self.question(task, item) for item in pack]
+        questions = await self._questions(task, pack)
         samples: dict[str, list[Sample]] = {question.item.item_id: [] for question in questions}
         variant = 0
         try:
@@ -247,6 +253,12 @@ class LlmAnnotator:
             )
             return replace(question, labels=tuple(closest))
         return replace(question, labels=task.label_names) if technique.preselected_labels else question
+
+    async def _questions(self, task: Task, pack: Sequence[ItemToAnnotate]) -> list[Question]:
+        try:
+            return [await self.question(task, item) for item in pack]
+        except (FailedPrecondition, Unavailable) as error:
+            raise _NotAskedError(error) from error
 
     async def _answer(self, task: Task, asker: ModelAsker, item: ItemToAnnotate, taken: Sequence[Sample]) -> Answer:
         verdict = task_type(task.annotation_type).combine([sample.draft for sample in taken])
@@ -312,6 +324,14 @@ class LlmAnnotator:
         )
 
 
+class _NotAskedError(Exception):
+    """What a question is made of cannot be had, for no item: nothing was asked."""
+
+    def __init__(self, why: DomainError) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
 class _Shift:
     """The workers of one `annotate` call; the first reason to stop ends the shift for all."""
 
@@ -320,7 +340,7 @@ class _Shift:
     ) -> None:
         # Bounded, so that a slow reader slows the asking instead of filling the memory.
         self.results: asyncio.Queue[tuple[ItemToAnnotate, Answer] | None] = asyncio.Queue(4 * conduct.concurrency)
-        self.stopped: BudgetExhausted | AnnotatorStopped | None = None
+        self.stopped: DomainError | None = None
         self._annotator = annotator
         self._task = task
         self._waiting = waiting
@@ -351,6 +371,8 @@ class _Shift:
                         await self._give(missing.pop(item.item_id), answer)
             except (BudgetExhausted, AnnotatorStopped) as reason:
                 self.stopped = self.stopped or reason
+            except _NotAskedError as not_asked:
+                self.stopped = self.stopped or not_asked.why
             except Exception as error:  # noqa: BLE001  (whatever breaks concerns these items and no others)
                 _log.exception("items_failed", annotator=self._annotator.name, items=len(missing))
                 for item in missing.values():

@@ -16,7 +16,8 @@ def share_estimate(
 
     The effective size is that of a simple sample with the same variance, made smaller by what estimating the variance
     with ``freedom`` degrees of freedom costs (Student's quantile instead of the normal one). Where nothing varied (no
-    error was seen) there is none, and ``fallback_size`` stands in for it. ``error`` is how often the interval may miss.
+    error was seen) there is none, and ``fallback_size`` stands in for it. An unbiased ``value`` may lie
+    outside of [0, 1]: the nearest share is returned. ``error`` is how often the interval may miss.
     """
     bounded = min(max(value, 0.0), 1.0)
     spread = bounded * (1 - bounded)
@@ -24,4 +25,4 @@ def share_estimate(
     dearer = (quantile(error) / float(stdtrit(freedom, 1 - error / 2))) ** 2
     size = spread / variance * dearer if known_spread else fallback_size
     low, high = wilson_bounds(bounded, max(size, 1.0), error)
-    return Estimate(value, min(low, value), max(high, value), items)
+    return Estimate(bounded, low, high, items)

@@ -111,7 +111,7 @@ class PoolSurvey:
     def _widened(self, mean: Estimate) -> Estimate:
         """Return the mean with the interval of all items, whatever the unknown ones are like."""
         share = (self.unknown + self.untold * self.others) / (len(self.values_SK) + self.others + self.unknown)
-        if not share:
-            return mean
+        least, most = self.limits
         low, high = (end + share * (bound - end) for end, bound in zip((mean.low, mean.high), self.limits, strict=True))
-        return replace(mean, low=min(low, mean.value), high=max(high, mean.value))
+        value = min(max(mean.value, least), most)
+        return replace(mean, value=value, low=min(max(low, least), value), high=max(min(high, most), value))

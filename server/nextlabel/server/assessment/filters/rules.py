@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 Value = str | float | bool | None
@@ -100,8 +101,10 @@ class LabelRule:
         return ", ".join(said)
 
 
-def parse(rule: str, functions: Set[str] = frozenset()) -> LabelRule:
-    """Return a rule that was written by a user, whom nobody has to trust; it may call ``functions``.
+def parse(rule: str, functions: Mapping[str, str] = MappingProxyType({})) -> LabelRule:
+    """Return a rule that was written by a user, whom nobody has to trust.
+
+    It may call ``functions``: by name which of `ARGUMENTS` each knows, empty where it knows both.
 
     Raises:
         RuleError: it is empty, too long, or no rule.
@@ -128,7 +131,7 @@ def parse(rule: str, functions: Set[str] = frozenset()) -> LabelRule:
 class _Reader:
     """Turns the parts of a rule into functions of facts, and keeps the names that it meets."""
 
-    def __init__(self, rule: str, functions: Set[str]) -> None:
+    def __init__(self, rule: str, functions: Mapping[str, str]) -> None:
         self._rule = rule.encode()
         self._functions = functions
         self.called: dict[Called, None] = {}
@@ -259,6 +262,8 @@ class _Reader:
         """Return how to read what a function says of an item, which is of whatever kind it likes."""
         if not isinstance(argument, ast.Name) or argument.id not in ARGUMENTS:
             raise self._error(node, f"takes the text or the id and nothing else: {name}(text) or {name}(id)")
+        if (known := self._functions[name]) and argument.id != known:
+            raise self._error(node, f"asks for what {name} does not know by the {argument.id}: write {name}({known})")
         called = Called(name, argument.id)
         self.called[called] = None
         return self._fact(called.fact), ""

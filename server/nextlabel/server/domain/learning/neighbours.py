@@ -14,7 +14,7 @@ from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools, as_asked
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.tasks.registry import type_of
-from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.errors import FailedPrecondition, Unavailable
 from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate
@@ -64,13 +64,19 @@ class LabeledNeighbours:
             return None
         try:
             _, probabilities = await self._learning.predict(self._project, np.array([item.embedding], np.float32))
-        except FailedPrecondition:
+        except (FailedPrecondition, Unavailable):
             return None
         return float(probabilities[0, self._project.class_names.index(label)])
 
     async def neighbour_share(self, item: ItemToAnnotate, label: str) -> float | None:
-        """Return the share of the ten nearest labeled items with ``label``; None when fewer are labeled."""
-        order = (await self._by_similarity(item))[:NEIGHBOURS]
+        """Return the share of the ten nearest labeled items with ``label``.
+
+        None when fewer are labeled, or when what filters leave out of them cannot be told: the answer is paid by then.
+        """
+        try:
+            order = (await self._by_similarity(item))[:NEIGHBOURS]
+        except (FailedPrecondition, Unavailable):
+            return None
         if len(order) < NEIGHBOURS:
             return None
         named = [label in type_of(body).classes(body) for body in (self._bodies[i] for i in order.tolist())]

@@ -150,7 +150,7 @@ class LabelFilters:
 
     def parsed(self, rule: str) -> LabelRule:
         """Return a rule, which may call the functions that there are; raises RuleError."""
-        return parse(rule, self.functions.functions.keys())
+        return parse(rule, {name: one.takes for name, one in self.functions.functions.items()})
 
     def _read(self, label_filter: LabelFilter) -> LabelRule:
         try:
