@@ -120,7 +120,10 @@ def test_annotators_that_answered_nothing_with_the_field_are_told_of_as_a_whole(
 
 def test_who_answered_gold_worse_than_before_is_among_the_limits(cli: Cli, answered: str) -> None:
     said = cli("export", answered, "--form", "datasheet").out
-    assert "haiku answered gold worse when it was last asked: 80.0% of 100 items right, after 90.0%." in said
+    assert (
+        "haiku answered gold worse when it was last asked about the same items: 80.0% of 100 items right, after 90.0%."
+        in said
+    )
 
 
 def test_a_figure_that_is_not_there_says_why(cli: Cli, answered: str, state: State) -> None:

@@ -48,7 +48,7 @@ def _of_sources(sheet: Datasheet) -> Iterator[str]:
     for one in sheet.fallen:
         change = one["change"]
         yield (
-            f"{plain_text(one['annotator'])} answered gold worse when it was last asked: "
+            f"{plain_text(one['annotator'])} answered gold worse when it was last asked about the same items: "
             f"{percent(change['right_now'])} of {change['items']:,} items right, after "
             f"{percent(change['right_before'])}."
         )

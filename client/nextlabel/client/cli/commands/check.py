@@ -41,7 +41,7 @@ def check(
     ] = False,
     no_annotator_drift: Annotated[
         bool,
-        typer.Option("--no-annotator-drift", help="No annotator answered gold worse when it was last asked again."),
+        typer.Option("--no-annotator-drift", help="No annotator answered gold worse when it was last asked the same."),
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
