@@ -12,7 +12,7 @@ import structlog
 from typing_extensions import override
 
 from nextlabel.server.compute.alone import Alone
-from nextlabel.server.compute.ray_cluster.link import ClusterLost, Died, Job, Link, Unfinished
+from nextlabel.server.compute.ray_cluster.link import ClusterLost, Died, Link, PickledWork, Unfinished
 from nextlabel.server.ports.cluster import Cluster, Elsewhere, NotComputed
 from nextlabel.server.values.errors import Unavailable
 
@@ -178,10 +178,10 @@ def _called(work: Callable[[], Result]) -> Result:
     return work()
 
 
-def _travelling(work: Callable[[Part], Result], parts: Sequence[Part], homes: Sequence[int] = ()) -> Job | None:
+def _travelling(work: Callable[[Part], Result], parts: Sequence[Part], homes: Sequence[int] = ()) -> PickledWork | None:
     """Return what travels, or None for what cannot, such as a strategy of somebody else's."""
     try:
-        return Job(pickle.dumps(work, protocol=5), [pickle.dumps(part, protocol=5) for part in parts], homes)
+        return PickledWork(pickle.dumps(work, protocol=5), [pickle.dumps(part, protocol=5) for part in parts], homes)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         _log.warning("not_computed_on_ray", reason=str(error))
         return None

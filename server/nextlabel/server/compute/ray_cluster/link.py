@@ -51,7 +51,7 @@ class Died:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class PickledWork:
     """Work and the parts to do it on, pickled, and where each part is at home, or nothing."""
 
     work: bytes
@@ -111,7 +111,7 @@ class Link:
         return self._helper.poll() is None
 
     def run(
-        self, job: Job, by: Literal["processors", "gpus", "one"], wanted: Callable[[], bool] = lambda: True
+        self, job: PickledWork, by: Literal["processors", "gpus", "one"], wanted: Callable[[], bool] = lambda: True
     ) -> Iterator[Any]:
         """Yield (number of a part, its result or `Unfinished`) as they come, and `Died` before, where that happens.
 
