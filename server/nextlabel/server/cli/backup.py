@@ -119,8 +119,8 @@ def backups(
 
     Example: nextlabel backups --pool-url s3://bucket/prefix
     """
-    from nextlabel.server.operations.version_backup import LONGEST_SCAN
     from nextlabel.server.settings.settings import load_settings
+    from nextlabel.server.store.lance_pool.pool_store import LONGEST_SCAN
     from nextlabel.server.store.lance_pool.pool_versions import PoolVersions
 
     versions = PoolVersions(load_settings(places(data_dir, pool_url), config).pool_root)
@@ -192,7 +192,7 @@ def _on_postgres(settings: Settings) -> bool:
 
 
 def _local_places(settings: Settings, *, copy: bool) -> tuple[BackupPlaces, str]:
-    """Return where the server keeps its files, and the bucket of its pool, ''; refuse what cannot be copied."""
+    """Return where the server keeps its files, and the bucket of its pool or ''; refuse what cannot be copied."""
     from urllib.parse import unquote, urlsplit
 
     from nextlabel.server.operations.backup_folder import BackupPlaces

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +31,12 @@ from nextlabel.server.operations.databases import Database, SqliteDatabase
 from nextlabel.server.operations.pool_check import CommittedPool, PoolGap
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.store.lance_pool.held_backups import HeldBackup
-from nextlabel.server.store.lance_pool.pool_store import embeddings_name
+from nextlabel.server.store.lance_pool.pool_store import LONGEST_SCAN, embeddings_name
 from nextlabel.server.store.lance_pool.pool_versions import PoolVersions
 from nextlabel.server.store.lockfile import DirectoryLock
 from nextlabel.server.values.errors import Aborted, DomainError, FailedPrecondition
 
 FORMAT = "nextlabel-backup-versions-1"
-# A scan of any server may still read a version that was replaced so short a time ago.
-LONGEST_SCAN = timedelta(hours=1)
 _ATTEMPTS = 5
 
 

@@ -17,7 +17,7 @@ from nextlabel.server.ports.system import Clock
 from nextlabel.server.settings.settings import Settings
 from nextlabel.server.store.derived_files import DerivedFiles
 from nextlabel.server.store.lance_pool.file_cache import FileCache
-from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
+from nextlabel.server.store.lance_pool.pool_store import LONGEST_SCAN, LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
 from nextlabel.server.system.background import Background
 from nextlabel.server.system.clock import SystemClock
@@ -30,8 +30,6 @@ _DISK_THREADS = 4
 _CALLER_THREADS = 4
 _WAITING_THREADS = 32
 _NICENESS = 5
-# What one server's compaction must leave for the scans of the others.
-_LONGEST_SCAN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def open_foundation(settings: Settings) -> Foundation:
     cluster = ray_cluster(settings.compute)
     url = settings.store_url
     alone = url.startswith("sqlite") and settings.workers == 1
-    keep_versions = timedelta(0) if alone else _LONGEST_SCAN
+    keep_versions = timedelta(0) if alone else LONGEST_SCAN
     if settings.store.pool_url:
         # Before anything is opened that a refusal would leave open.
         LancePoolStore(settings.pool_root, keep_versions=keep_versions).check_commits()

@@ -41,6 +41,9 @@ from nextlabel.server.system.folders import remove_folder
 from nextlabel.server.values.errors import InvalidArgument, NotFound, Unavailable
 from nextlabel.server.values.ids import EmbeddingsId, ProjectId, project_of, version_of
 
+LONGEST_SCAN = timedelta(hours=1)
+"""Scans of any server may read a version for so long after it was replaced: who removes old ones leaves these."""
+
 _ITEM_COLUMNS = ["row", "item_id", "text", "metadata"]
 _KEY_COLUMNS = ["row", "item_id", "content_hash"]
 _ITEMS = pa.schema(
