@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.server.operations import backup, copying
-from nextlabel.server.operations.backup import back_up, put_back
-from nextlabel.server.operations.backup_folder import MANIFEST, BackupPlaces
+from nextlabel.server.operations.backups import copies, copying
+from nextlabel.server.operations.backups.copies import back_up, put_back
+from nextlabel.server.operations.backups.folder import MANIFEST, BackupPlaces
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.lockfile import DirectoryLock
 from nextlabel.server.store.state_store import open_state_store
@@ -77,7 +77,7 @@ async def test_a_backup_is_copied_again_when_a_compaction_replaces_files_under_i
             compactions += 1
             arrays.compact(project)
 
-    for module in (copying, backup):
+    for module in (copying, copies):
         monkeypatch.setattr(module, "copy_tree", interrupted)
     assert back_up(BackupPlaces.within(filled), tmp_path / "copy").items == 300
     assert compactions == 1
@@ -100,7 +100,7 @@ async def test_a_project_deleted_during_a_backup_is_not_in_it(
                 deletions += 1
                 asyncio.run_coroutine_threadsafe(client.projects.delete("news"), loop).result()
 
-        monkeypatch.setattr(backup, "copy_database", then_deleted)
+        monkeypatch.setattr(copies, "copy_database", then_deleted)
         summary = await asyncio.to_thread(back_up, BackupPlaces.within(filled), tmp_path / "copy")
     assert (summary.projects, summary.items) == (1, 0)
 

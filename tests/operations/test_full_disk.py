@@ -9,8 +9,8 @@ import pytest
 
 from nextlabel.client import AsyncClient, NextlabelError
 from nextlabel.client.transport.connection import Backoff, Connection
-from nextlabel.server.operations.backup import back_up
-from nextlabel.server.operations.backup_folder import MANIFEST, BackupPlaces
+from nextlabel.server.operations.backups.copies import back_up
+from nextlabel.server.operations.backups.folder import MANIFEST, BackupPlaces
 from nextlabel.server.operations.doctor_state import check_state
 from nextlabel.server.operations.findings import Status
 from nextlabel.server.values.errors import DomainError

@@ -12,10 +12,10 @@ import pytest
 
 from nextlabel.client import AsyncClient, connect_async
 from nextlabel.server.app import running
-from nextlabel.server.operations import copying, databases
-from nextlabel.server.operations.backup_folder import BackupPlaces
-from nextlabel.server.operations.databases import SqliteDatabase
-from nextlabel.server.operations.version_backup import hold_versions, put_versions_back
+from nextlabel.server.operations.backups import copying, databases
+from nextlabel.server.operations.backups.databases import SqliteDatabase
+from nextlabel.server.operations.backups.folder import BackupPlaces
+from nextlabel.server.operations.backups.held_versions import hold_versions, put_versions_back
 from nextlabel.server.settings.settings import load_settings
 from nextlabel.server.store.lance_pool.pool_versions import PoolVersions
 from nextlabel.server.values.errors import FailedPrecondition

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from nextlabel.server.operations.postgres_database import DUMP, PostgresDatabase
-from nextlabel.server.operations.postgres_tools import PostgresTool
+from nextlabel.server.operations.backups.postgres_database import DUMP, PostgresDatabase
+from nextlabel.server.operations.backups.postgres_tools import PostgresTool
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.lance_pool.pool_versions import PoolVersions
 from nextlabel.server.store.sql.postgres import PostgresConnection, lock_key

@@ -12,10 +12,8 @@ from nextlabel.server.cli.errors import reported
 from nextlabel.server.cli.places import PoolUrl, named_folder, places
 
 if TYPE_CHECKING:
-    from nextlabel.server.operations.backup import BackupSummary
-    from nextlabel.server.operations.backup_folder import BackupPlaces
-    from nextlabel.server.operations.databases import Database
-    from nextlabel.server.operations.version_backup import VersionSummary
+    from nextlabel.server.operations.backups.databases import Database
+    from nextlabel.server.operations.backups.folder import BackupPlaces, BackupSummary
     from nextlabel.server.settings.settings import Settings
     from nextlabel.server.store.lance_pool.held_backups import HeldBackup
 
@@ -44,8 +42,8 @@ def backup(
 
     Example: nextlabel backup --data-dir ./data /backups/2026-11-22
     """
-    from nextlabel.server.operations.backup import back_up
-    from nextlabel.server.operations.version_backup import hold_versions
+    from nextlabel.server.operations.backups.copies import back_up
+    from nextlabel.server.operations.backups.held_versions import hold_versions
     from nextlabel.server.settings.settings import load_settings
 
     settings = load_settings(places(data_dir, pool_url), config)
@@ -90,10 +88,10 @@ def restore(
 
     Example: nextlabel restore /backups/2026-11-22 --data-dir ./data
     """
-    from nextlabel.server.operations.backup import put_back
-    from nextlabel.server.operations.version_backup import is_of_versions, put_versions_back
+    from nextlabel.server.operations.backups.copies import put_back
+    from nextlabel.server.operations.backups.held_versions import is_of_versions, put_versions_back
 
-    found: BackupSummary | VersionSummary
+    found: BackupSummary
     if is_of_versions(source):
         found = held = put_versions_back(source, data_dir, _named(store_url, config), replace_pool=replace_pool)
         where = f"; the pool in {held.pool_url} is as it was then"
@@ -166,7 +164,7 @@ def _named(store_url: str, config: Path | None) -> str:
 
     if not store_url:
         return load_settings({}, config).store.url or ""
-    from nextlabel.server.operations.postgres_database import PostgresDatabase
+    from nextlabel.server.operations.backups.postgres_database import PostgresDatabase
 
     if PostgresDatabase(store_url).has_password:
         raise InvalidArgument.field(
@@ -178,11 +176,11 @@ def _named(store_url: str, config: Path | None) -> str:
 
 
 def _database(settings: Settings, kept: BackupPlaces) -> Database:
-    from nextlabel.server.operations.databases import SqliteDatabase
+    from nextlabel.server.operations.backups.databases import SqliteDatabase
 
     if not _on_postgres(settings):
         return SqliteDatabase(kept.database)
-    from nextlabel.server.operations.postgres_database import PostgresDatabase
+    from nextlabel.server.operations.backups.postgres_database import PostgresDatabase
 
     return PostgresDatabase(settings.store_url)
 
@@ -195,7 +193,7 @@ def _local_places(settings: Settings, *, copy: bool) -> tuple[BackupPlaces, str]
     """Return where the server keeps its files, and the bucket of its pool or ''; refuse what cannot be copied."""
     from urllib.parse import unquote, urlsplit
 
-    from nextlabel.server.operations.backup_folder import BackupPlaces
+    from nextlabel.server.operations.backups.folder import BackupPlaces
     from nextlabel.server.values.errors import FailedPrecondition
 
     kept = BackupPlaces.within(settings.data_dir)

@@ -1,1 +1,1 @@
-"""Backup, doctor and state metrics."""
+"""Doctor, backups, servers of a process of their own, and state metrics."""

@@ -11,8 +11,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from nextlabel.server.learners.embedding.embedder import is_same_encoder
-from nextlabel.server.operations.backup_folder import BackupPlaces
-from nextlabel.server.operations.copying import damage, open_read_only
+from nextlabel.server.operations.backups.copying import damage, open_read_only
+from nextlabel.server.operations.backups.folder import BackupPlaces
 from nextlabel.server.operations.findings import Check, Status, guarded
 from nextlabel.server.operations.pool_check import CommittedPool, committed_pools, find_gap
 from nextlabel.server.settings.settings import Settings

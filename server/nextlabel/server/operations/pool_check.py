@@ -39,6 +39,11 @@ class CommittedPool:
     taking_over: str = ""
 
 
+def totals(pools: Sequence[CommittedPool]) -> tuple[int, int, int]:
+    """Return how many projects, items and embeddings these are."""
+    return len(pools), sum(len(pool.rows_n) for pool in pools), sum(len(pool.embedded_m) for pool in pools)
+
+
 @dataclass(frozen=True, slots=True)
 class PoolGap:
     """Committed rows that the arrays of one project lack, a loss or a copy taken at a bad moment, or have damaged.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nextlabel.server.operations.checksums import SUMS, differing, write_sums
-from nextlabel.server.operations.copying import database_errors, open_read_only
+from nextlabel.server.operations.backups.checksums import SUMS, differing, write_sums
+from nextlabel.server.operations.backups.copying import database_errors, open_read_only
 from nextlabel.server.operations.pool_check import CommittedPool, committed_pools
 from nextlabel.server.store.lance_pool.durable_files import DurableDirectory, sync_folder
 from nextlabel.server.store.lockfile import LOCK_NAME, DirectoryLock
@@ -34,6 +34,17 @@ class BackupPlaces:
     def within(cls, folder: Path) -> BackupPlaces:
         """Return the places in a data directory, or in a backup, which is laid out like one."""
         return cls(folder / "state.db", folder / "pools", folder / "models")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupSummary:
+    """What a backup holds; ``created_at`` is the time of the snapshot."""
+
+    format: str
+    created_at: str
+    projects: int
+    items: int
+    embeddings: int
 
 
 def check_target(target: Path, source: BackupPlaces) -> None:

@@ -12,9 +12,9 @@ from psycopg import conninfo, errors
 from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
 from typing_extensions import override
 
-from nextlabel.server.operations.databases import Database
+from nextlabel.server.operations.backups.databases import Database
+from nextlabel.server.operations.backups.postgres_tools import PostgresTool
 from nextlabel.server.operations.pool_check import CommittedPool, committed_pools
-from nextlabel.server.operations.postgres_tools import PostgresTool
 from nextlabel.server.store.sql.postgres import PostgresConnection, check_encoding, lock_key
 from nextlabel.server.store.sql.postgres_errors import translated
 from nextlabel.server.store.sql.statements import Record

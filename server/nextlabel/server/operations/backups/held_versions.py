@@ -15,8 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nextlabel.server.operations.backup_folder import (
+from nextlabel.server.operations.backups.copying import copy_tree
+from nextlabel.server.operations.backups.databases import Database, SqliteDatabase
+from nextlabel.server.operations.backups.folder import (
     BackupPlaces,
+    BackupSummary,
     check_files,
     check_target,
     damaged_backup,
@@ -26,9 +29,7 @@ from nextlabel.server.operations.backup_folder import (
     read_manifest,
     unreadable,
 )
-from nextlabel.server.operations.copying import copy_tree
-from nextlabel.server.operations.databases import Database, SqliteDatabase
-from nextlabel.server.operations.pool_check import CommittedPool, PoolGap
+from nextlabel.server.operations.pool_check import CommittedPool, PoolGap, totals
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.store.lance_pool.held_backups import HeldBackup
 from nextlabel.server.store.lance_pool.pool_store import LONGEST_SCAN, embeddings_name
@@ -40,21 +41,16 @@ FORMAT = "nextlabel-backup-versions-1"
 _ATTEMPTS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class VersionSummary:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionSummary(BackupSummary):
     """What a backup holds: ``versions`` of tables of the pool at ``pool_url``, under ``name``.
 
     ``data_dir`` is that of the servers it was taken of, ``database`` the kind of their database.
     """
 
-    format: str
     name: str
-    created_at: str
     pool_url: str
     data_dir: str
-    projects: int
-    items: int
-    embeddings: int
     versions: Mapping[str, int]
     database: str = SqliteDatabase.kind
 
@@ -92,15 +88,16 @@ def hold_versions(
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             backup, committed = _held(versions, backup, database, target)
             copy_tree(source.models, BackupPlaces.within(target).models)
+            projects, items, embeddings = totals(committed)
             summary = VersionSummary(
                 format=FORMAT,
                 name=backup.name,
                 created_at=backup.begun_at.isoformat(timespec="seconds"),
                 pool_url=pool_url,
                 data_dir=str(data_dir.resolve()),
-                projects=len(committed),
-                items=sum(len(pool.rows_n) for pool in committed),
-                embeddings=sum(len(pool.embedded_m) for pool in committed),
+                projects=projects,
+                items=items,
+                embeddings=embeddings,
                 versions=backup.versions,
                 database=database.kind,
             )
@@ -161,7 +158,7 @@ def _empty_database(summary: VersionSummary, file: Path, store_url: str) -> Iter
             "--store-url postgresql+psycopg://USER@HOST/DATABASE",
             reason="DATABASE_NOT_NAMED",
         )
-    from nextlabel.server.operations.postgres_database import PostgresDatabase
+    from nextlabel.server.operations.backups.postgres_database import PostgresDatabase
 
     database = PostgresDatabase(store_url)
     with database.kept_empty():

@@ -14,8 +14,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nextlabel.server.operations.backup_folder import (
+from nextlabel.server.operations.backups.copying import copy_database, copy_tree
+from nextlabel.server.operations.backups.folder import (
     BackupPlaces,
+    BackupSummary,
     check_database,
     check_files,
     check_target,
@@ -28,8 +30,7 @@ from nextlabel.server.operations.backup_folder import (
     read_manifest,
     unreadable,
 )
-from nextlabel.server.operations.copying import copy_database, copy_tree
-from nextlabel.server.operations.pool_check import CommittedPool, find_gap
+from nextlabel.server.operations.pool_check import CommittedPool, find_gap, totals
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.lance_pool.s3 import S3Pool
 from nextlabel.server.values.errors import Aborted, DataLoss, InvalidArgument, Unavailable
@@ -38,19 +39,14 @@ FORMAT = "nextlabel-backup-1"
 _ATTEMPTS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class BackupSummary:
-    """What a verified copy holds; ``bytes`` counts the files, ``created_at`` is the time of the snapshot."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySummary(BackupSummary):
+    """What a verified copy holds; ``bytes`` counts the files."""
 
-    format: str
-    created_at: str
-    projects: int
-    items: int
-    embeddings: int
     bytes: int
 
 
-def back_up(source: BackupPlaces, target: Path, bucket_url: str = "") -> BackupSummary:
+def back_up(source: BackupPlaces, target: Path, bucket_url: str = "") -> CopySummary:
     """Copy everything that a server keeps to ``target``, and verify the copy.
 
     Nothing has to be stopped for it. A pool in a bucket is copied out of it.
@@ -73,7 +69,7 @@ def back_up(source: BackupPlaces, target: Path, bucket_url: str = "") -> BackupS
     return summary
 
 
-def put_back(source: Path, data_dir: Path) -> BackupSummary:
+def put_back(source: Path, data_dir: Path) -> CopySummary:
     """Make ``data_dir`` out of a backup, and verify it.
 
     Raises:
@@ -135,22 +131,23 @@ def _gaps(pools: Path, committed: list[CommittedPool]) -> list[str]:
     return gaps
 
 
-def _summary(target: Path, committed: list[CommittedPool], created_at: datetime) -> BackupSummary:
-    return BackupSummary(
+def _summary(target: Path, committed: list[CommittedPool], created_at: datetime) -> CopySummary:
+    projects, items, embeddings = totals(committed)
+    return CopySummary(
         format=FORMAT,
         created_at=created_at.isoformat(timespec="seconds"),
-        projects=len(committed),
-        items=sum(len(pool.rows_n) for pool in committed),
-        embeddings=sum(len(pool.embedded_m) for pool in committed),
+        projects=projects,
+        items=items,
+        embeddings=embeddings,
         bytes=sum(file.stat().st_size for file in files_of(target)),
     )
 
 
-def _manifest(source: Path) -> BackupSummary:
+def _manifest(source: Path) -> CopySummary:
     said = read_manifest(source)
     if said.get("format") != FORMAT:
         raise InvalidArgument.field("source", f"its format is {said.get('format')!r}; this version reads {FORMAT!r}")
     try:
-        return BackupSummary(**said)
+        return CopySummary(**said)
     except TypeError as error:
         raise unreadable(source) from error

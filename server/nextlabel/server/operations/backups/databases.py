@@ -7,8 +7,8 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from nextlabel.server.operations.backup_folder import BackupPlaces, check_database, committed_in
-from nextlabel.server.operations.copying import copy_database
+from nextlabel.server.operations.backups.copying import copy_database
+from nextlabel.server.operations.backups.folder import BackupPlaces, check_database, committed_in
 from nextlabel.server.operations.pool_check import CommittedPool
 
 
