@@ -3,8 +3,9 @@
     python -m benchmarks.strategies.default_regions DATA_DIR --document docs/evidence/default_strategy.md
 
 Sets of `DATA_DIR` are folders as in `labeled_sets.py`, also such as lie one folder deeper; a `target` is a label too.
-Beside them stand two sets of scikit-learn that are no texts. Finished cells are kept in `--cells`, so that the command
-may be cut off and given again.
+Beside them stand two sets of scikit-learn that are no texts. What is finished is kept in `--cells`, so that the command
+may be cut off and given again. Each set has files of its own: processes with other `--sets` may run beside each other,
+and the command without `--sets` then writes the table of them all.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.strategies.default_sets import TUNED_ON, load_sets
+from benchmarks.strategies.default_sets import TUNED_ON, load_sets, split_of
 from benchmarks.strategies.evidence_tables import write_table
 from benchmarks.strategies.rare_classes import RARE, rare_rows
+from benchmarks.strategies.seed_curves import summaries
 from nextlabel.server.learners.specification import parse_learner_spec
+from nextlabel.server.simulation.comparison import Summary
 from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.reporting.report import format_interval
 from nextlabel.server.simulation.settings import Protocol
-from nextlabel.server.simulation.simulation import Result, simulate
 
 STRATEGIES = ("random", "margin", "default")
 CHECKPOINTS = (20, 40, 60, 100, 200)
@@ -33,7 +35,8 @@ def main() -> None:
     parser.add_argument("--document", type=Path)
     parser.add_argument("--sets", default="", help="names with commas between; all by default")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--rare-seeds", type=int, default=5)
+    parser.add_argument("--rare-seeds", type=int, default=10)
+    parser.add_argument("--rare-strategies", default=",".join(STRATEGIES), help="names with commas between")
     parser.add_argument("--learner", default="logistic_regression")
     parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"))
     parser.add_argument("--cells", type=Path, default=Path(".cache/benchmarks/default_regions"))
@@ -49,20 +52,18 @@ def _against_random(options: argparse.Namespace) -> Iterator[str]:
     for dataset, name in load_sets(options.data, options.cache):
         if options.sets and name not in options.sets.split(","):
             continue
-        result = _simulated(dataset, options, options.cells / f"{name}.{options.learner}")
-        yield from _shown(_row(name, result))
+        yield from _shown(_row(name, _measured(dataset, options, options.cells / f"{name}.{options.learner}")))
 
 
-def _simulated(dataset: Dataset, options: argparse.Namespace, cells: Path) -> Result:
-    share = min(0.8, POOL / len(dataset))
-    budget = min(CHECKPOINTS[-1], int(share * len(dataset) * 0.8))
-    protocol = Protocol(BATCH, budget, 0, 0.0, parse_learner_spec(options.learner, {}), share)
-    return simulate(dataset, protocol, STRATEGIES, range(options.seeds), out=cells)
+def _measured(dataset: Dataset, options: argparse.Namespace, cells: Path) -> dict[str, Summary]:
+    splits = [split_of(dataset, seed, POOL) for seed in range(options.seeds)]
+    budget = min(CHECKPOINTS[-1], len(splits[0].dataset) * 4 // 5)
+    protocol = Protocol(BATCH, budget, 0, 0.0, parse_learner_spec(options.learner, {}), pool_share=1.0)
+    return {found.strategy: found for found in summaries(splits, protocol, STRATEGIES, cells)}
 
 
-def _row(name: str, result: Result) -> str:
-    (default,) = (summary for summary in result.summaries if summary.strategy == "default")
-    (margin,) = (summary for summary in result.summaries if summary.strategy == "margin")
+def _row(name: str, found: dict[str, Summary]) -> str:
+    default, margin = found["default"], found["margin"]
     curve = {point.labels: point.accuracy_vs_random for point in default.learning_curve}
     cells = [format_interval(curve[at], signed=True) if at in curve else "" for at in CHECKPOINTS]
     mean = f"{format_interval(default.aulc_accuracy_vs_random, signed=True)}, {default.sign_flip_p:.3f}"
@@ -76,7 +77,8 @@ def _rare(options: argparse.Namespace) -> Iterator[str]:
     for dataset, name in load_sets(options.data, options.cache):
         if name not in RARE or (options.sets and name not in options.sets.split(",")):
             continue
-        for row in rare_rows(dataset, STRATEGIES, options.rare_seeds):
+        strategies, kept = options.rare_strategies.split(","), options.cells / f"{name}.rare.jsonl"
+        for row in rare_rows(dataset, strategies, options.rare_seeds, kept):
             yield from _shown(f"| {name} | {row}")
 
 

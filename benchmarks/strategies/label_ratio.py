@@ -4,13 +4,15 @@
 
 The ratio at n is the number of labels at which the default strategy with the default learner has the mean score that
 balanced logistic regression has on n random labels, over n; a set's ratio is its mean over n = 60, 100 … 300. Each seed
-draws a pool of at most 1,500. The default begins with nothing and is trained at 10, 20, 30, 40, 60, 80, 100, 140, 200
-and 300 labels; its mean curve is made non-decreasing by least squares and read linearly between these. It ends
-where it has been above all that it is compared with for two rounds; a score that it does not reach counts as all labels
-bought. The learner knows the names of the classes where these are words.
+has a pool of at most 1,500 and, on sets with few test items, a test part of its own (`default_sets.py`). The default
+begins with nothing and is trained at 10, 20, 30, 40, 60, 80, 100, 140, 200 and 300 labels; its mean curve is made
+non-decreasing by least squares and read linearly between these. It ends where it has been above all that it is compared
+with for two rounds; a score that it does not reach counts as all labels bought. The learner knows the names of the
+classes where these are words. Intervals are bootstrapped over seeds: both curves are averaged and read anew each time.
 
-The sets are those of `default_sets.py`. Finished sets are kept in `--results`, so that the command may be cut off and
-given again.
+The sets are those of `default_sets.py`. Finished sets are kept in the folder `--results`, a file each: the command may
+be cut off and given again, and processes with other `--sets` may run beside each other; the command without `--sets`
+then writes the table of them all.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from numpy.typing import NDArray
 from sklearn.isotonic import isotonic_regression
 from sklearn.metrics import f1_score
 
-from benchmarks.strategies.default_sets import TUNED_ON, load_sets
+from benchmarks.strategies.default_sets import TUNED_ON, load_sets, split_of
 from benchmarks.strategies.evidence_tables import write_table
 from nextlabel.server.domain.learning.described import words
 from nextlabel.server.domain.learning.types.single_label import SingleLabelLearner
@@ -38,13 +40,16 @@ from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import DescribedClasses, TrainingSet
+from nextlabel.server.simulation.bootstrap import Interval, interval, resample_weights
 from nextlabel.server.simulation.curves import labels_to_reach
 from nextlabel.server.simulation.data.dataset import Dataset
+from nextlabel.server.simulation.reporting.report import format_interval
 from nextlabel.strategies import ArrayPool, get_strategy
 
 POOL = 1500
 TARGETS = range(60, 301, 40)
 TRAINED_AT = (10, 20, 30, 40, 60, 80, 100, 140, 200, 300)
+RESAMPLES = 2000
 RANDOM_DRAWS = 3  # a seed, so that what is compared with is smoother than what is measured
 
 Int64 = NDArray[np.int64]
@@ -52,30 +57,55 @@ Float64 = NDArray[np.float64]
 Scores = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Curves:
-    """Mean scores over seeds, of accuracy and of macro-F1, at increasing numbers of labels."""
+    """Scores at increasing numbers of labels, of accuracy and of macro-F1, (S seeds, P points, 2)."""
 
     labels: Sequence[int]
-    scores: Sequence[Scores]
+    scores_SP2: Float64
+
+    def resampled(self, weights_BS: Float64, measure: int) -> Float64:
+        """Mean curves of one measure, seeds weighed as given, (B, P)."""
+        return np.asarray(weights_BS @ self.scores_SP2[:, :, measure])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """The curves of a set over so many seeds: of random labels and plain regression, and of the default."""
+    """The curves of a set, seed by seed: of random labels and plain regression, and of the default."""
 
     set: str
-    seeds: int
     plain: Curves
     default: Curves
 
-    def ratios(self, measure: int) -> tuple[Float64, int]:
-        """The ratio at each n that the pool allows, and how many of these are what was bought without reaching it."""
-        goals = np.array(self.plain.scores)[:, measure]
-        rising = isotonic_regression(np.array(self.default.scores)[:, measure])
-        needed = labels_to_reach(np.array(self.default.labels), np.tile(rising, (len(goals), 1)), goals)
-        missed = int(np.isinf(needed).sum())
-        return np.minimum(needed, self.default.labels[-1]) / np.array(self.plain.labels), missed
+    @property
+    def seeds(self) -> int:
+        """How many seeds both curves have."""
+        return len(self.plain.scores_SP2)
+
+    def ratios(self, measure: int) -> Ratios:
+        """The ratios of one measure."""
+        every_seed = np.full((1, self.seeds), 1 / self.seeds)
+        of_mean, missed = self._ratios(every_seed, measure)
+        resampled_BN, _ = self._ratios(resample_weights(self.seeds)[:RESAMPLES], measure)
+        whole = interval(float(of_mean.mean()), resampled_BN.mean(axis=1), self.seeds)
+        return Ratios(of_mean[0], whole, missed)
+
+    def _ratios(self, weights_BS: Float64, measure: int) -> tuple[Float64, int]:
+        goals_BN = self.plain.resampled(weights_BS, measure)
+        rising_BP = np.array([isotonic_regression(curve) for curve in self.default.resampled(weights_BS, measure)])
+        labels = np.array(self.default.labels)
+        needed_BN = np.stack([labels_to_reach(labels, rising_BP, goal_B) for goal_B in goals_BN.T], axis=1)
+        missed = int(np.isinf(needed_BN).sum())
+        return np.minimum(needed_BN, labels[-1]) / np.array(self.plain.labels), missed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ratios:
+    """The ratio at each n that the pool allows, their mean, and how many are what was bought without reaching it."""
+
+    ratios_N: Float64
+    mean: Interval
+    missed: int
 
 
 class Labeling:
@@ -113,34 +143,33 @@ class Labeling:
         )
 
 
-def default_curves(pools: Sequence[Dataset], described: DescribedClasses | None, goal: Scores) -> Curves:
+def default_curves(pools: Sequence[Dataset], described: DescribedClasses | None, goal: Float64) -> Curves:
     """The default on every pool, round by round, until its mean is above the goal twice."""
     seeds = [Labeling(data, described, seed) for seed, data in enumerate(pools)]
     labels: list[int] = []
-    found: list[Scores] = []
+    found: list[list[Scores]] = []
     for bought in TRAINED_AT:
         if bought > 0.9 * len(pools[0]):
             break
         count = bought - (labels[-1] if labels else 0)
         labels.append(bought)
-        accuracy, macro_f1 = np.mean([seed.buy(count) for seed in seeds], axis=0)
-        found.append((float(accuracy), float(macro_f1)))
-        print(bought, *found[-1], flush=True)
-        if len(found) > 1 and all(one > wanted for last in found[-2:] for one, wanted in zip(last, goal, strict=True)):
+        found.append([seed.buy(count) for seed in seeds])
+        means = np.mean(found, axis=1)
+        print(bought, *means[-1], flush=True)
+        if len(found) > 1 and np.all(means[-2:] > goal):
             break
-    return Curves(labels, found)
+    return Curves(labels, np.array(found).swapaxes(0, 1))
 
 
 def plain_curves(pools: Sequence[Dataset]) -> Curves:
-    """Balanced logistic regression on random labels, up to four fifths of the pool."""
+    """Balanced logistic regression on random labels, up to four fifths of the pool; each seed's mean over its draws."""
     targets = [n for n in TARGETS if n <= 0.8 * len(pools[0])]
-    orders = [
-        (data, np.random.default_rng([seed, draw]).permutation(len(data)))
-        for seed, data in enumerate(pools)
-        for draw in range(RANDOM_DRAWS)
-    ]
-    means = [np.mean([_plain(data, order[:n]) for data, order in orders], axis=0) for n in targets]
-    return Curves(targets, [(float(accuracy), float(macro_f1)) for accuracy, macro_f1 in means])
+    return Curves(targets, np.array([_plain_curve(data, seed, targets) for seed, data in enumerate(pools)]))
+
+
+def _plain_curve(data: Dataset, seed: int, targets: Sequence[int]) -> Float64:
+    orders = [np.random.default_rng([seed, draw]).permutation(len(data)) for draw in range(RANDOM_DRAWS)]
+    return np.array([np.mean([_plain(data, order[:n]) for order in orders], axis=0) for n in targets])
 
 
 def _plain(data: Dataset, rows: Int64) -> Scores:
@@ -166,11 +195,10 @@ def described_by_names(classes: Sequence[str], embedder: Embedder) -> DescribedC
 
 def measured(data: Dataset, name: str, seeds: int, embedder: Embedder) -> Found:
     """Both curves of a set."""
-    pools = [data.drawn(POOL, seed) for seed in range(seeds)]
+    pools = [split_of(data, seed, POOL).dataset for seed in range(seeds)]
     plain = plain_curves(pools)
-    best_accuracy, best_macro_f1 = np.max(plain.scores, axis=0)
-    described = described_by_names(data.classes, embedder)
-    return Found(name, seeds, plain, default_curves(pools, described, (float(best_accuracy), float(best_macro_f1))))
+    goal = plain.scores_SP2.mean(axis=0).max(axis=0)
+    return Found(name, plain, default_curves(pools, described_by_names(data.classes, embedder), goal))
 
 
 def table(found: Sequence[Found]) -> Iterator[str]:
@@ -180,11 +208,13 @@ def table(found: Sequence[Found]) -> Iterator[str]:
     yield f"| --- | --- | ---: |{' ---: |' * (len(shown) + 2)}"
     means = []
     for one in found:
-        (ratios, missed), (ratios_f1, missed_f1) = one.ratios(0), one.ratios(1)
-        at = dict(zip(one.plain.labels, ratios, strict=True))
+        accuracy, macro_f1 = one.ratios(0), one.ratios(1)
+        at = dict(zip(one.plain.labels, accuracy.ratios_N, strict=True))
         cells = [f"{at[n]:.2f}" if n in at else "" for n in shown]
-        means.append((float(ratios.mean()), float(ratios_f1.mean())))
-        both = f"{means[-1][0]:.2f}{'*' * (missed > 0)} | {means[-1][1]:.2f}{'*' * (missed_f1 > 0)}"
+        means.append((accuracy.mean.mean, macro_f1.mean.mean))
+        both = " | ".join(
+            f"{format_interval(ratios.mean, digits=2)}{'*' * (ratios.missed > 0)}" for ratios in (accuracy, macro_f1)
+        )
         yield f"| {one.set} | {'yes' if one.set in TUNED_ON else 'no'} | {one.seeds} | {' | '.join(cells)} | {both} |"
     for which, kept in (("tuned on", True), ("never tuned on", False)):
         rows = [mean for mean, one in zip(means, found, strict=True) if (one.set in TUNED_ON) == kept]
@@ -200,32 +230,30 @@ def main() -> None:
     parser.add_argument("--sets", default="", help="names with commas between; all by default")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"))
-    parser.add_argument("--results", type=Path, default=Path(".cache/benchmarks/label-ratio.jsonl"))
+    parser.add_argument("--results", type=Path, default=Path(".cache/benchmarks/label_ratio"))
     options = parser.parse_args()
-    options.results.parent.mkdir(parents=True, exist_ok=True)
-    options.results.touch()
-    found = [_read(line) for line in options.results.read_text(encoding="utf-8").splitlines()]
     embedder = Embedder()
-    for data, name in load_sets(options.data, options.cache):
-        wanted = not options.sets or name in options.sets.split(",")
-        if not wanted or any((one.set, one.seeds) == (name, options.seeds) for one in found):
-            continue
-        found.append(measured(data, name, options.seeds, embedder))
-        with options.results.open("a", encoding="utf-8") as results:
-            results.write(json.dumps(asdict(found[-1])) + "\n")
-        print(found[-1], flush=True)
-    shown = sorted(
-        (one for one in found if one.seeds == options.seeds), key=lambda one: (one.set not in TUNED_ON, one.set)
-    )
-    summary = "\n".join(table(shown))
+    found = [
+        _kept(options.results, data, name, options.seeds, embedder)
+        for data, name in load_sets(options.data, options.cache)
+        if not options.sets or name in options.sets.split(",")
+    ]
+    summary = "\n".join(table(sorted(found, key=lambda one: (one.set not in TUNED_ON, one.set))))
     print(summary)
     if options.document:
         write_table(options.document, summary)
 
 
-def _read(line: str) -> Found:
-    read = json.loads(line)
-    return Found(read["set"], read["seeds"], Curves(**read["plain"]), Curves(**read["default"]))
+def _kept(folder: Path, data: Dataset, name: str, seeds: int, embedder: Embedder) -> Found:
+    file = folder / f"{name}.{seeds}.json"
+    if not file.exists():
+        found = measured(data, name, seeds, embedder)
+        folder.mkdir(parents=True, exist_ok=True)
+        curves = {"plain": found.plain, "default": found.default}
+        file.write_text(json.dumps({part: [one.labels, one.scores_SP2.tolist()] for part, one in curves.items()}))
+    read = json.loads(file.read_text(encoding="utf-8"))
+    plain, default = (Curves(labels, np.array(scores_SP2)) for labels, scores_SP2 in (read["plain"], read["default"]))
+    return Found(name, plain, default)
 
 
 if __name__ == "__main__":

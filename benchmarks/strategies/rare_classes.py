@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 
+from benchmarks.strategies.default_sets import split_of
 from nextlabel.server.simulation.bootstrap import mean_interval
 from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.reporting.report import format_interval
@@ -19,15 +22,33 @@ SHARES = (0.01, 0.002)
 LABELS, BATCH = 200, 20
 
 
-def rare_rows(dataset: Dataset, strategies: Sequence[str], seeds: int) -> Iterator[str]:
-    """Yield a row of the table a share and strategy; every seed makes another class the rare one."""
+def rare_rows(dataset: Dataset, strategies: Sequence[str], seeds: int, kept: Path) -> Iterator[str]:
+    """Yield a row of the table a share and strategy; every seed makes another class the rare one.
+
+    What is finished stands in the file ``kept``, a line a share, strategy and seed.
+    """
     for share in SHARES:
-        pools = [rare_pool(dataset, share, seed) for seed in range(seeds)]
+        splits = [split_of(dataset, seed, len(dataset)).dataset for seed in range(seeds)]
+        pools = [rare_pool(split, share, seed) for seed, split in enumerate(splits)]
         for strategy in strategies:
-            found = np.array([labeled_by(strategy, pool, seed) for seed, pool in enumerate(pools)])
+            found = np.array([_kept(kept, share, strategy, pool, seed) for seed, pool in enumerate(pools)])
             positives = format_interval(mean_interval(found[:, 0]), digits=1)
             precision = format_interval(mean_interval(found[:, 1]))
             yield f"{_positives(pools)} | {strategy} | {positives} | {precision} |"
+
+
+def _kept(kept: Path, share: float, strategy: str, pool: Dataset, seed: int) -> tuple[float, float]:
+    cell = [share, strategy, seed, pool.digest]
+    if kept.exists():
+        for line in kept.read_text(encoding="utf-8").splitlines():
+            *known, positives, precision = json.loads(line)
+            if known == cell:
+                return positives, precision
+    found = labeled_by(strategy, pool, seed)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with kept.open("a", encoding="utf-8") as file:
+        file.write(json.dumps([*cell, *found]) + "\n")
+    return found
 
 
 def _positives(pools: Sequence[Dataset]) -> str:
