@@ -2,39 +2,36 @@
 
     python -m benchmarks.learners.advisors DATA_DIR --seeds 10
 
-DATA_DIR holds sets whose rows carry ``llm_label``, ``llm_confidence`` and possibly ``llm_shares``, a real LLM's answer
-(`politeness_gpt4o`; `benchmarks.learners.asked_sets` asks a small model about others).
-For a set without them an advisor is made up that is right in ``--simulated`` of the cases, takes each class for one
-other of its own in two thirds of the rest, names any class otherwise, and states no confidence.
-Everything is scored on the test part, against people:
+DATA_DIR holds sets of `benchmarks.learners.advised_sets`; an advisor that is made up is right in ``--simulated`` of the
+cases. Pool and test items are drawn anew from all items of a set for each seed, so that intervals hold the noise of
+both. Everything is scored on the test items, against people:
 
 - people: labels by people alone, random, with the default learner;
 - oracle: the LLM's labels of the same items instead of theirs;
+- advisor: the class that the LLM names, whatever is labeled;
+- recalibrated: the LLM's answers alone, recalibrated on the same labels by people;
 - advice: labels by people, and the LLM's answers about every item as advice: the default learner;
 - chosen: the same with the least sure items labeled, spread over clusters, 20 a round after 20 random ones;
 - default: the same chosen by the strategy `default`, which sees the learner alone;
 - unsettled: the same by `default` in the half of the pool that learner and advice together are least sure of.
 
-The LLM's own accuracy needs no label.
+Below stand the differences between ways, paired by seed.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from benchmarks.learners.labeled_sets import load_set
-from nextlabel.server.learners.advice.features import AdviceFeatures, Opinion, advice_features
+from benchmarks.learners.advised_sets import ADVISOR, AdvisedSet, load_advised_set
+from nextlabel.server.learners.advice.blend import Evidence
+from nextlabel.server.learners.advice.fitting import Known, fit_blend
 from nextlabel.server.learners.candidates.linear import margins
 from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.model import Model
@@ -47,100 +44,53 @@ from nextlabel.strategies import LabeledSet as StrategyLabels
 
 Int64 = NDArray[np.int64]
 
-SIZES = (20, 60, 100, 200)
+SIZES = (10, 20, 60, 100, 200)
 ROUND = 20
 SHORTLIST = 10  # times a round
 POOL_SAMPLE = 2_000
-ADVISOR = "llm"
 CHOSEN = ("chosen", "default", "unsettled")
-WAYS = ("people", "oracle", "advice", *CHOSEN)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AdvisedSet:
-    """A set with a real LLM's answers about all of its items."""
-
-    name: str
-    classes: tuple[str, ...]
-    train_embeddings_ND: NDArray[np.float32]
-    train_labels_N: Int64
-    train_llm_N: Int64
-    train_advice: AdviceFeatures
-    test_embeddings_MD: NDArray[np.float32]
-    test_labels_M: Int64
-    test_llm_M: Int64
-    test_advice: AdviceFeatures
-
-
-def load_advised_set(folder: Path, cache: Path, simulated: float) -> AdvisedSet:
-    data = load_set(folder, cache)
-    place = {name: i for i, name in enumerate(data.classes)}
-    test = _rows(folder / "test.jsonl.gz")
-    texts = {row["text"].lower() for row in test}
-    train_rows = [row for row in _rows(folder / "train.jsonl.gz") if row["text"].lower() not in texts]
-
-    rng = np.random.default_rng(0)
-    taken_for_C = (np.arange(len(place)) + 1) % len(place)
-
-    def made_up(rows: Sequence[dict[str, Any]]) -> Int64:
-        true = np.array([place[row["label"]] for row in rows])
-        wrong = np.where(rng.random(len(true)) < 2 / 3, taken_for_C[true], rng.integers(0, len(place), len(true)))
-        return np.where(rng.random(len(true)) < simulated, true, wrong)
-
-    def advice(rows: Sequence[dict[str, Any]]) -> tuple[Int64, AdviceFeatures]:
-        real = "llm_label" in rows[0]
-        named = np.array([place[row["llm_label"]] for row in rows]) if real else made_up(rows)
-        sure = [row.get("llm_confidence") for row in rows]
-        shares = [{place[c]: p for c, p in row.get("llm_shares", {}).items() if p > 0} for row in rows]
-        said = [
-            {ADVISOR: Opinion(p or {int(c): 1.0}, None if s is None else float(s))}
-            for c, p, s in zip(named, shares, sure, strict=True)
-        ]
-        return named, advice_features(said, (ADVISOR,), len(place))
-
-    train_llm, train_advice = advice(train_rows)
-    test_llm, test_advice = advice(test)
-    return AdvisedSet(
-        data.name,
-        data.classes,
-        data.train_embeddings_ND,
-        data.train_labels_N,
-        train_llm,
-        train_advice,
-        data.test_embeddings_MD,
-        data.test_labels_M,
-        test_llm,
-        test_advice,
-    )
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+WAYS = ("people", "oracle", "advisor", "recalibrated", "advice", *CHOSEN)
+COMPARED = (
+    ("advice", "recalibrated"),
+    ("advice", "people"),
+    ("advice", "advisor"),
+    *((way, "advice") for way in CHOSEN),
+    ("unsettled", "default"),
+)
+Found = Mapping[tuple[str, int], Sequence[float]]
 
 
 def _trained(
     data: AdvisedSet, labeled_n: Int64, pool_m: Int64, seed: int, *, by_llm: bool = False, advised: bool = False
 ) -> Model:
     training = TrainingSet(
-        data.train_embeddings_ND[labeled_n],
-        (data.train_llm_N if by_llm else data.train_labels_N)[labeled_n],
+        data.embeddings_ND[labeled_n],
+        (data.named_N if by_llm else data.labels_N)[labeled_n],
         np.full(len(labeled_n), not by_llm),
         np.ones(len(labeled_n), np.float32),
         None,
         data.classes,
-        advice=data.train_advice.take(labeled_n) if advised else None,
+        advice=data.advice.take(labeled_n) if advised else None,
     )
-    pool = data.train_embeddings_ND[pool_m[:POOL_SAMPLE]]
-    return train(training, pool, parse_learner_spec("default", {}), seed, None)
+    return train(training, data.embeddings_ND[pool_m[:POOL_SAMPLE]], parse_learner_spec("default", {}), seed, None)
+
+
+def _recalibrated(data: AdvisedSet, labeled_n: Int64, test_m: Int64) -> float:
+    """Accuracy of the advice alone on the test items."""
+    shares_nC = np.eye(len(data.classes), dtype=np.float32)
+    evidence = Evidence(shares_nC[data.labels_N] * 0, data.embeddings_ND, data.advice.features_NF)
+    known = Known(evidence.take(labeled_n), shares_nC[data.labels_N[labeled_n]], np.zeros(len(labeled_n), np.bool_))
+    blend = fit_blend((ADVISOR,), known, len(labeled_n), advice_alone=True)
+    named_m = blend.predict_proba(evidence.take(test_m)).argmax(axis=1)
+    return float((named_m == data.labels_N[test_m]).mean())
 
 
 def _least_sure(data: AdvisedSet, model: Model, rest_m: Int64, seed: int) -> Int64:
     """A round's items: the least sure, one near each centre of as many clusters of them."""
-    probabilities = model.predict_proba(data.train_embeddings_ND[rest_m], data.train_advice.take(rest_m))
+    probabilities = model.predict_proba(data.embeddings_ND[rest_m], data.advice.take(rest_m))
     shortlist = rest_m[np.argsort(margins(probabilities), kind="stable")[: SHORTLIST * ROUND]]
-    clusters = KMeans(ROUND, n_init=1, random_state=seed).fit(data.train_embeddings_ND[shortlist])
-    distance = clusters.transform(data.train_embeddings_ND[shortlist])
+    clusters = KMeans(ROUND, n_init=1, random_state=seed).fit(data.embeddings_ND[shortlist])
+    distance = clusters.transform(data.embeddings_ND[shortlist])
     picked: list[int] = []
     for cluster in range(ROUND):
         order = np.argsort(distance[:, cluster], kind="stable").tolist()
@@ -154,16 +104,16 @@ def _by_default(data: AdvisedSet, model: Model, labeled: Int64, rest_m: Int64, s
     assert head is not None
     context = SelectionContext(
         predictor=LinearHead(head.coef_CD, head.intercept_C),
-        labeled=StrategyLabels(data.train_embeddings_ND[labeled], data.train_labels_N[labeled]),
+        labeled=StrategyLabels(data.embeddings_ND[labeled], data.labels_N[labeled]),
         seed=seed,
     )
-    pool = ArrayPool(data.train_embeddings_ND[rest_m])
+    pool = ArrayPool(data.embeddings_ND[rest_m])
     return rest_m[get_strategy("default").select(pool, ROUND, context).rows_k]
 
 
 def _unsettled(data: AdvisedSet, model: Model, rest_m: Int64) -> Int64:
     """The half of the pool that learner and advice together are least sure of."""
-    sure = margins(model.predict_proba(data.train_embeddings_ND[rest_m], data.train_advice.take(rest_m)))
+    sure = margins(model.predict_proba(data.embeddings_ND[rest_m], data.advice.take(rest_m)))
     return rest_m[np.sort(np.argsort(sure, kind="stable")[: len(rest_m) // 2])]
 
 
@@ -175,22 +125,26 @@ def _next(data: AdvisedSet, way: str, model: Model, labeled: Int64, rest: Int64,
 
 
 def accuracies(
-    data: AdvisedSet, seed: int, ways: Collection[str], sizes: Sequence[int]
+    data: AdvisedSet, seed: int, ways: Collection[str], sizes: Sequence[int], test: int
 ) -> Iterator[tuple[str, int, float, str]]:
     """Way, labels, accuracy and the use of advice that was chosen."""
+    order, test_m = data.drawn(seed, test)
 
     def scored(way: str, model: Model, labels: int) -> tuple[str, int, float, str]:
-        found = evaluate(model, data.test_embeddings_MD, data.test_labels_M, data.test_advice)
+        advice = data.advice.take(test_m)
+        found = evaluate(model, data.embeddings_ND[test_m], data.labels_N[test_m], advice)
         use = model.description.advice
         return way, labels, found.accuracy, "" if use is None else use.use.value
 
-    order = np.random.default_rng(seed).permutation(len(data.train_labels_N))
     for n in sizes:
         for way in ways:
-            if way not in CHOSEN:
+            if way == "advisor":
+                yield way, n, float((data.named_N[test_m] == data.labels_N[test_m]).mean()), ""
+            elif way == "recalibrated":
+                yield way, n, _recalibrated(data, order[:n], test_m), ""
+            elif way not in CHOSEN:
                 by_llm, advised = way == "oracle", way == "advice"
-                model = _trained(data, order[:n], order[n:], seed, by_llm=by_llm, advised=advised)
-                yield scored(way, model, n)
+                yield scored(way, _trained(data, order[:n], order[n:], seed, by_llm=by_llm, advised=advised), n)
     for way in CHOSEN:
         if way not in ways:
             continue
@@ -205,22 +159,44 @@ def accuracies(
             labeled = np.concatenate([labeled, _next(data, way, model, labeled, rest, seed)])
 
 
-def paired_differences(found: dict[tuple[str, int], list[float]], sizes: Sequence[int]) -> str:
-    """What hearing advice in the choice of items adds to `default`, seed by seed."""
-    cells = []
+def table(columns: Mapping[str, Mapping[int, Sequence[float]]], sizes: Sequence[int], form: str) -> str:
+    """Means over seeds with their 95 % intervals, a row for each number of labels."""
+    rows = ["| labels | " + " | ".join(columns) + " |", "| ---: |" + " --- |" * len(columns)]
     for labels in sizes:
-        gain = mean_interval(np.array(found["unsettled", labels]) - np.array(found["default", labels]))
-        cells.append(f"{labels}: {gain.mean:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})")
-    return "\nunsettled less default, by labels: " + ", ".join(cells)
+        cells = []
+        for values in columns.values():
+            one = mean_interval(np.array(values[labels])) if values.get(labels) else None
+            if one is None:
+                cells.append("")
+            elif one.low is None:
+                cells.append(format(one.mean, form))
+            else:
+                cells.append(f"{one.mean:{form}} ({one.low:{form}} to {one.high:{form}})")
+        rows.append(f"| {labels} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def differences(found: Found, ways: Collection[str], sizes: Sequence[int]) -> dict[str, dict[int, list[float]]]:
+    """What one way has more than another, seed by seed."""
+    return {
+        f"{way} less {other}": {
+            n: [a - b for a, b in zip(found[way, n], found[other, n], strict=True)]
+            for n in sizes
+            if (way, n) in found and (other, n) in found
+        }
+        for way, other in COMPARED
+        if way in ways and other in ways
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--sets", nargs="+", default=["politeness_gpt4o"])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help=f"labels; below {ROUND} none are chosen")
+    parser.add_argument("--test", type=int, help="items that test; by default as many as the set's test part has")
     parser.add_argument("--ways", default=",".join(WAYS), help="of these, with commas between")
     parser.add_argument("--simulated", type=float, default=0.75, help="how often an advisor that is made up is right")
     parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"))
@@ -230,25 +206,19 @@ def main() -> None:
         data = load_advised_set(options.data / name, options.cache, options.simulated)
         found: dict[tuple[str, int], list[float]] = defaultdict(list)
         used: dict[str, int] = defaultdict(int)
+        test = options.test or data.test
         for seed in range(options.first_seed, options.first_seed + options.seeds):
-            for way, labels, accuracy, use in accuracies(data, seed, ways, options.sizes):
+            for way, labels, accuracy, use in accuracies(data, seed, ways, options.sizes, test):
                 found[way, labels].append(accuracy)
                 used[use] += bool(use)
-        own = float((data.test_llm_M == data.test_labels_M).mean())
-        print(f"{name}: the LLM's own accuracy is {own:.3f}; {options.seeds} seeds, 95 % intervals of the mean\n")
-        print("| labels | " + " | ".join(ways) + " |\n| ---: |" + " --- |" * len(ways))
-        for labels in options.sizes:
-            cells = []
-            for way in ways:
-                if (way, labels) not in found:
-                    cells.append("")
-                    continue
-                interval = mean_interval(np.array(found[way, labels]))
-                cells.append(f"{interval.mean:.3f} ({interval.low:.3f} to {interval.high:.3f})")
-            print(f"| {labels} | " + " | ".join(cells) + " |")
-        if {"default", "unsettled"} <= set(ways):
-            print(paired_differences(found, [n for n in options.sizes if ("default", n) in found]))
-        print("\nadvice was used as: " + ", ".join(f"{use} {count}" for use, count in used.items() if use))
+        own = float((data.named_N == data.labels_N).mean())
+        print(f"{name}: the LLM names the label of {own:.3f} of {len(data.labels_N)} items; {test} of them test;")
+        print(f"{options.seeds} seeds, 95 % intervals of the mean\n")
+        columns = {way: {n: found[way, n] for n in options.sizes if (way, n) in found} for way in ways}
+        print(table(columns, options.sizes, ".3f"))
+        if pairs := differences(found, ways, options.sizes):
+            print("\n" + table(pairs, options.sizes, "+.3f"))
+        print("\nadvice was used as: " + ", ".join(f"{use} {count}" for use, count in used.items() if use), flush=True)
 
 
 if __name__ == "__main__":
