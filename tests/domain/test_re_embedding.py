@@ -32,8 +32,8 @@ TRUTH = {item: CLASSES[n % 3] for n, item in enumerate(IDS)}
 class Words:
     """The first class that a text names is what it is about; each model has other directions for the classes."""
 
-    def __init__(self, name: str, dimension: int, turn: int) -> None:
-        self.name, self.dimension, self._turn = name, dimension, turn
+    def __init__(self, name: str, dimension: int, turn: int, fingerprint: str = "") -> None:
+        self.name, self.dimension, self.fingerprint, self._turn = name, dimension, fingerprint, turn
         self.asked: list[str] = []
 
     def embed(self, texts: Sequence[str], *, urgent: bool = False) -> np.ndarray:
@@ -222,6 +222,64 @@ async def test_what_is_given_up_changes_nothing_and_may_be_asked_again(service: 
     assert again.version == 2
     await go_on(service)
     assert (await now(service, project)).embedding_version == 2
+
+
+def serve_with(service: Service, fingerprint: str, dimension: int = DIMENSION) -> Words:
+    """Have the service begin anew with these weights under the name of the model."""
+    encoder = Words("old", dimension, len(fingerprint), fingerprint)
+    service.parts.pool.embedding.encoders = Encoders([encoder])
+    return encoder
+
+
+async def test_other_weights_of_the_same_name_take_over_and_nothing_mixes_until_then(service: Service) -> None:
+    store, re_embeddings = service.parts.base.store, service.parts.learning.re_embeddings
+    serve_with(service, "aaaaaaaaaaaabb")
+    before = await now(service, await filled(service))
+    assert before.embedding_fingerprint == "aaaaaaaaaaaabb"
+    await service.label(before, {item: TRUTH[item] for item in IDS[:12]})
+    await service.parts.learning.learning.train(before)
+    with pytest.raises(FailedPrecondition, match=r"'old' \(weights aaaaaaaaaaaa\) already; there is nothing"):
+        await re_embeddings.ask(before, "old")
+    new = serve_with(service, "ccccccccccccdd", 12)
+    for call in (
+        lambda: predicted(service, before),
+        lambda: service.parts.pool.embedding.check(before),
+    ):
+        with pytest.raises(FailedPrecondition, match=r"aaaaaaaaaaaa\), and.*cccccccccccc\).*re-embed news --model old"):
+            await call()
+    await add(service, before, ["late"])
+    assert (await re_embeddings.ask(before, "old"))[0].embedding_fingerprint == "ccccccccccccdd"
+    # A server with the weights that were there leaves it alone, and says what is under way.
+    serve_with(service, "aaaaaaaaaaaabb")
+    await go_on(service)
+    assert await now(service, before) == before
+    with pytest.raises(FailedPrecondition, match=r"\(weights cccccccccccc\) is taking over.*--cancel"):
+        await re_embeddings.ask(before, "old")
+    service.parts.pool.embedding.encoders = Encoders([new])
+    await go_on(service)
+    after = await now(service, before)
+    assert (after.embedding_fingerprint, after.embedding_dimension) == ("ccccccccccccdd", 12)
+    assert await predicted(service, after) == (2, list(CLASSES))
+    assert not await store.read(lambda tx: tx.pool.segments(after.id, embedded=False))
+    serve_with(service, "aaaaaaaaaaaabb")
+    with pytest.raises(FailedPrecondition, match=r"cccccccccccc\), and this server has 'old' \(weights aaaaaaaaaaaa"):
+        await predicted(service, after)
+
+
+async def test_weights_that_nobody_noted_are_noted_by_the_next_that_embed(service: Service) -> None:
+    project = await filled(service)
+    assert (await now(service, project)).embedding_fingerprint == ""
+    asked, _ = await service.parts.learning.re_embeddings.ask(project, "new")
+    assert asked.embedding_fingerprint == ""
+    known = Words("models/new", 12, 5, "ee")
+    service.parts.pool.embedding.encoders = Encoders([Words("old", DIMENSION, 0, "ff"), known])
+    await service.parts.pool.embedding.embed_texts(project, ["go left now"])
+    assert (await now(service, project)).embedding_fingerprint == "ff"
+    await go_on(service)
+    assert (await now(service, project)).embedding_fingerprint == "ee"
+    # Who began before it was noted, and before another model took over, ends as it began.
+    await service.parts.pool.embedding.embed_texts(project, ["go left now"])
+    assert (await now(service, project)).embedding_fingerprint == "ee"
 
 
 async def test_a_project_without_labels_changes_its_model_too(service: Service) -> None:

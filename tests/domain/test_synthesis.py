@@ -31,6 +31,7 @@ class _Embedder:
 
     name = "words"
     dimension = DIMENSION
+    fingerprint = ""
 
     def embed(self, texts: Sequence[str], *, urgent: bool = False) -> np.ndarray:
         return np.stack([self._vector(text) for text in texts]).astype(np.float16)

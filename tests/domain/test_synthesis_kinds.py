@@ -36,6 +36,7 @@ class _Words:
 
     name = "words"
     dimension = DIMENSION
+    fingerprint = ""
 
     def embed(self, texts: Sequence[str], *, urgent: bool = False) -> np.ndarray:
         return np.array([self._vector(text) for text in texts], np.float16).reshape(-1, DIMENSION)

@@ -33,6 +33,7 @@ class _Embedder:
 
     name = "words"
     dimension = DIMENSION
+    fingerprint = ""
 
     def embed(self, texts: Sequence[str], *, urgent: bool = False) -> np.ndarray:
         return vectors([next((name for name in CLASSES if name in text), CLASSES[0]) for text in texts], len(texts))

@@ -88,6 +88,22 @@ def test_the_default_model_comes_from_its_package_and_a_folder_wins(
     assert resolve_model("someone/other-model") == "someone/other-model"
 
 
+def test_weights_written_over_beneath_a_server_are_not_loaded(tmp_path: Path) -> None:
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"old")
+    embedder = Embedder(str(tmp_path))
+    before = embedder.fingerprint
+    weights.write_bytes(b"other")
+    with pytest.raises(FailedPrecondition, match=r"changed on disk since.*restart"):
+        embedder.embed(["a"])
+    assert embedder.fingerprint == before != Embedder(str(tmp_path)).fingerprint
+
+
+def test_weights_that_are_nowhere_are_asked_for_first() -> None:
+    with pytest.raises(FailedPrecondition, match="cannot be loaded"):
+        _ = Embedder("no-such-model").fingerprint
+
+
 def test_a_folder_that_is_no_model_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(FailedPrecondition, match="cannot be loaded"):

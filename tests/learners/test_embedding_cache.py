@@ -6,6 +6,7 @@ from nextlabel.server.learners.embedding.cache import CachingEmbedder
 class Counting:
     name = "counting"
     dimension = 2
+    fingerprint = ""
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -40,6 +40,7 @@ class MemoryProjects(ProjectTable):
             embedding_model=present.embedding_model,
             embedding_dimension=present.embedding_dimension,
             embedding_version=present.embedding_version,
+            embedding_fingerprint=present.embedding_fingerprint,
         )
 
     @override
@@ -52,6 +53,7 @@ class MemoryProjects(ProjectTable):
             embedding_model=project.embedding_model,
             embedding_dimension=project.embedding_dimension,
             embedding_version=project.embedding_version,
+            embedding_fingerprint=project.embedding_fingerprint,
             updated_at=project.updated_at,
         )
 

@@ -1,4 +1,5 @@
 import json
+import re
 import sqlite3
 from datetime import date
 from pathlib import Path
@@ -71,8 +72,19 @@ def test_projects_of_another_embedding_model_are_named(trained: Path):
     assert other.message.startswith("news: texts are embedded by 'another'")
 
 
+def test_projects_of_other_weights_of_their_model_are_named(trained: Path):
+    with sqlite3.connect(trained / "state.db") as db:
+        db.execute(
+            "UPDATE projects SET embedding_model = 'all-MiniLM-L6-v2', embedding_fingerprint = '0123456789abcdef'"
+        )
+    [other] = [check for check in state(trained) if check.status is not Status.OK]
+    assert (other.name, other.status) == ("embeddings", Status.WARNING)
+    said = r"news: texts are embedded by 'all-MiniLM-L6-v2' \(weights 0123456789ab\), and this machine has .*\(weights "
+    assert re.match(said, other.message)
+
+
 def test_projects_that_a_missing_embedding_model_is_to_take_over_are_named(trained: Path):
-    other = "INSERT INTO re_embeddings SELECT id, 1, '/m/other', 8, 3, ?, 0 FROM projects"
+    other = "INSERT INTO re_embeddings SELECT id, 1, '/m/other', 8, 3, ?, 0, '' FROM projects"
     for underway in ("done", "underway"):
         with sqlite3.connect(trained / "state.db") as db:
             db.execute("DELETE FROM re_embeddings")

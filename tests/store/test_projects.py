@@ -39,7 +39,12 @@ async def test_update_replaces_everything_but_id_and_name(store: StateStore) -> 
 async def test_another_model_takes_over_with_embeddings_of_its_own(store: StateStore) -> None:
     await store.write(lambda tx: tx.projects.insert(v.project()))
     changed = replace(
-        v.project(), embedding_model="new", embedding_dimension=8, embedding_version=2, updated_at=v.at(5)
+        v.project(),
+        embedding_model="new",
+        embedding_dimension=8,
+        embedding_version=2,
+        embedding_fingerprint="ab12",
+        updated_at=v.at(5),
     )
     # What changes anything else must not bring the former model back.
     await store.write(lambda tx: tx.projects.update(replace(changed, updated_at=v.NOW)))
@@ -51,7 +56,7 @@ async def test_another_model_takes_over_with_embeddings_of_its_own(store: StateS
 async def test_how_far_another_model_is_goes_with_its_project(store: StateStore) -> None:
     await store.write(lambda tx: tx.projects.insert(v.project()))
     began = ReEmbedding(v.P, 1, "new", 8, 0, ReEmbeddingState.UNDERWAY, v.NOW)
-    further = replace(began, next_row=9, state=ReEmbeddingState.DONE, changed_at=v.at(5))
+    further = replace(began, embedding_fingerprint="ab12", next_row=9, state=ReEmbeddingState.DONE, changed_at=v.at(5))
     for found in (began, further):
         await store.write(lambda tx, one=found: tx.projects.put_re_embedding(one))  # type: ignore[misc]
         assert await store.read(lambda tx: tx.projects.re_embedding(v.P)) == found

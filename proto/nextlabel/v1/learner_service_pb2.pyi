@@ -1090,6 +1090,7 @@ class ExportedModel(_message.Message):
     EMBEDDED_IN_BFLOAT16_FIELD_NUMBER: _builtins.int
     TEXT_PREFIX_FIELD_NUMBER: _builtins.int
     ENCODER_PROBLEM_FIELD_NUMBER: _builtins.int
+    EMBEDDING_FINGERPRINT_FIELD_NUMBER: _builtins.int
     embedding_dimension: _builtins.int
     """Length of the embeddings that it takes."""
     embedding_model: _builtins.str
@@ -1110,6 +1111,8 @@ class ExportedModel(_message.Message):
     """What goes before each text that the exported encoder embeds."""
     encoder_problem: _builtins.str
     """Why there is no encoder though it was asked for; empty where there is one."""
+    embedding_fingerprint: _builtins.str
+    """Which weights of that model embedded the project's texts, as EmbeddingSettings tells them; empty where not known."""
     @_builtins.property
     def model_version(self) -> Global___ModelVersion:
         """The version."""
@@ -1136,10 +1139,11 @@ class ExportedModel(_message.Message):
         embedded_in_bfloat16: _builtins.bool = ...,
         text_prefix: _builtins.str = ...,
         encoder_problem: _builtins.str = ...,
+        embedding_fingerprint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "embedded_in_bfloat16", b"embedded_in_bfloat16", "embedding_dimension", b"embedding_dimension", "embedding_model", b"embedding_model", "embedding_revision", b"embedding_revision", "encoder_problem", b"encoder_problem", "model_version", b"model_version", "text_prefix", b"text_prefix", "thresholds", b"thresholds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "embedded_in_bfloat16", b"embedded_in_bfloat16", "embedding_dimension", b"embedding_dimension", "embedding_fingerprint", b"embedding_fingerprint", "embedding_model", b"embedding_model", "embedding_revision", b"embedding_revision", "encoder_problem", b"encoder_problem", "model_version", b"model_version", "text_prefix", b"text_prefix", "thresholds", b"thresholds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -177,6 +177,7 @@ class EmbeddingSettings(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     DIMENSION_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
     source: Global___EmbeddingSource.ValueType
     """Who makes the embeddings."""
     model: _builtins.str
@@ -185,16 +186,21 @@ class EmbeddingSettings(_message.Message):
     """
     dimension: _builtins.int
     """Numbers in one embedding; needed for GIVEN, known from the model for SERVER."""
+    fingerprint: _builtins.str
+    """Which weights of the model embedded the project's texts: the SHA-256 of its files of weights in hexadecimal digits;
+    empty until texts are embedded, and for models without such files. Output only. Up to 256 bytes.
+    """
     def __init__(
         self,
         *,
         source: Global___EmbeddingSource.ValueType = ...,
         model: _builtins.str = ...,
         dimension: _builtins.int = ...,
+        fingerprint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "model", b"model", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "fingerprint", b"fingerprint", "model", b"model", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -266,6 +272,7 @@ class ReEmbedding(_message.Message):
     DIMENSION_FIELD_NUMBER: _builtins.int
     EMBEDDED_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model that takes over. Up to 256 bytes."""
     dimension: _builtins.int
@@ -274,6 +281,8 @@ class ReEmbedding(_message.Message):
     """Items that it has embedded."""
     items: _builtins.int
     """Items that it has to embed."""
+    fingerprint: _builtins.str
+    """Its weights, as EmbeddingSettings tells them. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -281,10 +290,11 @@ class ReEmbedding(_message.Message):
         dimension: _builtins.int = ...,
         embedded: _builtins.int = ...,
         items: _builtins.int = ...,
+        fingerprint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "embedded", b"embedded", "items", b"items", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "embedded", b"embedded", "fingerprint", b"fingerprint", "items", b"items", "model", b"model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -17,6 +17,7 @@ class Embedder:
 
     name = "broken"
     dimension = DIMENSION
+    fingerprint = ""
 
     def embed(self, texts, *, urgent=False):
         if "unreadable" in texts:
@@ -135,6 +136,32 @@ async def test_each_project_has_its_own_model(service):
             assert kept.tolist() == [[factor] * DIMENSION]
             assert (await parts.pool.embedding.embed_texts(project, ["new"])).tolist() == kept.tolist()
     embedding.cancel()
+
+
+async def test_of_two_servers_with_different_weights_the_second_is_refused(service):
+    """Both know the project as it was before any text was embedded."""
+
+    class Weights(Embedder):
+        def __init__(self, fingerprint):
+            self.fingerprint = fingerprint
+
+    parts = service.parts
+    project = await filled(service, "a", "text")
+    for fingerprint in ("first", "first"):
+        parts.pool.embedding.encoders = Encoders([Weights(fingerprint)])
+        await parts.pool.embedding.embed_texts(project, ["new"])
+    parts.pool.embedding.encoders = Encoders([Weights("second")])
+    with pytest.raises(FailedPrecondition, match=r"\(weights first\), and this server has .*second"):
+        await parts.pool.embedding.embed_texts(project, ["new"])
+    embedding = asyncio.create_task(parts.pool.embedding.run(pytest.fail))
+    async with asyncio.timeout(30):
+        noted = await parts.base.store.read(lambda tx: tx.projects.by_id(project.id))
+        with pytest.raises(FailedPrecondition, match="have these take over"):
+            await parts.pool.embedding.wait(noted)
+    embedding.cancel()
+    assert not parts.pool.pools.arrays.embedded_rows(project.id)
+    parts.pool.embedding.encoders = Encoders([Embedder()])  # of which nothing is known
+    assert len(await parts.pool.embedding.embed_texts(noted, ["new"])) == 1
 
 
 async def test_texts_of_another_model_are_left_to_it_and_who_waits_is_told(service):

@@ -236,7 +236,7 @@ async def test_class_names_stored_as_typed_get_their_one_form(tmp_path: Path, be
     with sqlite3.connect(tmp_path / "state.db") as db:
         for table in ("advice", "label_filters", "kept_items", "run_rows", "label_verdicts", "re_embeddings"):
             db.execute(f"DROP TABLE {table}")
-        for column in ("score_range", "gold_share", "consensus", "embedding_version"):
+        for column in ("score_range", "gold_share", "consensus", "embedding_version", "embedding_fingerprint"):
             db.execute(f"ALTER TABLE projects DROP COLUMN {column}")
         db.execute("ALTER TABLE models DROP COLUMN embedding_version")
         db.execute(newer("0007"))

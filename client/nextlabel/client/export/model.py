@@ -107,6 +107,7 @@ def _settings(model: pb.ExportedModel, project: Project) -> dict[str, Any]:
         "parents": _parents(model.classes) if project.label_space.paths else [],
         "embedding_model": model.embedding_model,
         "embedding_revision": model.embedding_revision,
+        "embedding_fingerprint": model.embedding_fingerprint,
         "embedding_dimension": model.embedding_dimension,
         "text_prefix": model.text_prefix,
     }

@@ -74,7 +74,8 @@ def _encoder(about: Record, *, encoder: bool) -> str:
     if not about["embedding_model"]:
         return "The embeddings are those that the project was given; what made them is not recorded here."
     revision = f", revision `{about['embedding_revision']}`" if about["embedding_revision"] else ""
-    said = f"Texts are embedded by {plain_text(about['embedding_model'])}{revision}"
+    weights = f", weights with SHA-256 `{about['embedding_fingerprint']}`" if about["embedding_fingerprint"] else ""
+    said = f"Texts are embedded by {plain_text(about['embedding_model'])}{revision}{weights}"
     if encoder:
         return f"{said}: `encoder.onnx` with `tokenizer.json`. Its embeddings have length 1 and are rounded to float16."
     why = about["encoder_problem"]

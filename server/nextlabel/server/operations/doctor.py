@@ -62,14 +62,12 @@ def check_processor() -> Check:
 
 def check_embedder(name: str) -> Check:
     """Find an embedding model without loading it."""
-    from nextlabel.server.learners.embedding.embedder import resolve_model
+    from nextlabel.server.learners.embedding.embedder import model_folder, weights_here
+    from nextlabel.server.learners.embedding.weights import with_weights
 
-    place = resolve_model(name)
-    if Path(place).is_dir():
-        return ok("embedding model", f"{name} in {place}")
-    cached = _in_hub_cache(place)
-    if cached:
-        return ok("embedding model", f"{name} in {cached}")
+    place = model_folder(name)
+    if place is not None:
+        return ok("embedding model", f"{with_weights(name, weights_here(name))} in {place}")
     return warn(
         "embedding model",
         f"{name} is not on this machine and will be fetched from the Hugging Face hub at first use; without a network "
@@ -132,21 +130,6 @@ def _package_problem(requirement: Requirement) -> str:
     if requirement.specifier.contains(version, prereleases=True):
         return ""
     return f"{requirement.name} {version} does not fit {requirement.specifier}; run: pip install '{requirement}'"
-
-
-def _in_hub_cache(name: str) -> str:
-    """Return where the hub's local cache has a model, '' when it has not."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    for repository in (name, f"sentence-transformers/{name}"):
-        try:
-            found = try_to_load_from_cache(repository, "config.json")
-        except HFValidationError:
-            return ""
-        if isinstance(found, str):
-            return str(Path(found).parent)
-    return ""
 
 
 def _described(settings: Settings) -> Iterator[str]:

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from nextlabel.server.learners.embedding.embedder import is_same_encoder
+from nextlabel.server.learners.embedding.embedder import is_same_encoder, weights_here
+from nextlabel.server.learners.embedding.weights import differ, with_weights
 from nextlabel.server.operations.backups.copying import damage, open_read_only
 from nextlabel.server.operations.backups.folder import BackupPlaces
 from nextlabel.server.operations.findings import Check, Status, guarded
@@ -107,6 +108,22 @@ def _check_encoders(models: Sequence[str], pools: Sequence[CommittedPool]) -> It
             f"not serve these projects afterwards; serve with {other!r} in embedding.models, or give it up "
             "(nextlabel project re-embed NAME --cancel)",
         )
+    yield from guarded("embeddings", lambda: _check_weights(models, pools))
+
+
+def _check_weights(models: Sequence[str], pools: Sequence[CommittedPool]) -> Iterator[Check]:
+    """Find projects whose texts were embedded with other weights than those that the name of their model has here."""
+    for project in (pool.project for pool in pools if pool.project.embedding_fingerprint):
+        model = next((one for one in models if is_same_encoder(one, project.embedding_model)), None)
+        if model is not None and differ(project.embedding_fingerprint, found := weights_here(model)):
+            yield Check(
+                "embeddings",
+                Status.WARNING,
+                f"{project.name}: texts are embedded by "
+                f"{with_weights(project.embedding_model, project.embedding_fingerprint)}, and this machine has "
+                f"{with_weights(model, found)}: a server takes no new texts of the project and predicts none; bring "
+                "the former files back, or have these take over (nextlabel project re-embed)",
+            )
 
 
 def _lacking(models: Sequence[str], wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
@@ -13,6 +14,7 @@ import pytest
 from nextlabel.server.api.reading import model_export
 from nextlabel.server.api.reading.model_export import ModelExport
 from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.embedding.encoders import Encoders
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.portable import encoder_files
 from nextlabel.server.learners.portable.encoder_files import EncoderFiles
@@ -80,6 +82,19 @@ for name, text in (("encoder.onnx", "0123456789"), ("tokenizer.json", "{}"), ("e
 FAILS = "import sys; print('it is too large', end=''); sys.exit(3)"
 
 
+class _Named:
+    """An embedder that only has a name."""
+
+    dimension = DIMENSION
+    fingerprint = "0123456789abcdef"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def embed(self, texts: Sequence[str], *, urgent: bool = False) -> np.ndarray:
+        raise AssertionError(f"asked to embed {texts}")
+
+
 async def of_encoder(folder: Path, program: str, model: str = "mini") -> list[pb.ExportModelResponse]:
     """The messages for a project whose texts are embedded by `mini`, on a server that has this model."""
     service = Service(folder)
@@ -89,7 +104,8 @@ async def of_encoder(folder: Path, program: str, model: str = "mini") -> list[pb
     learning, workers = service.parts.learning.learning, service.parts.base.workers
     await learning.train(project)
     encoder = EncoderFiles(["other", model], folder / "encoders", [sys.executable, "-S", "-c", program])
-    export = ModelExport(learning, encoder, workers.compute, workers.disk)
+    service.parts.pool.embedding.encoders = Encoders([_Named(model)])
+    export = ModelExport(learning, service.parts.pool.embedding, encoder, workers.compute, workers.disk)
     found = [message async for message in export.messages(project, 0, without_encoder=False)]
     await service.close()
     return found

@@ -242,7 +242,10 @@ def re_embed(
     cancel: Annotated[bool, typer.Option("--cancel", help="Give up what is under way.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Have another embedding model take over a project; the present one serves until all items are embedded anew."""
+    """Have another embedding model, or other weights of the same, take over a project: all items are embedded anew.
+
+    The embeddings that were there serve meanwhile.
+    """
     if bool(model) == cancel or (wait and cancel):
         raise typer.BadParameter("give --model NAME, with --wait to stay until it has taken over, or --cancel")
     with session(ctx).connect() as client:
@@ -283,12 +286,17 @@ def _taking_over(found: dict[str, Any] | None) -> str | None:
     return f"{found['model']}: {found['embedded']:,} of {found['items']:,} items" if found else None
 
 
+def _embedding(found: dict[str, Any]) -> str:
+    weights = f", weights {found['fingerprint'][:12]}" if found["fingerprint"] else ""
+    return f"{found['model'] or 'given'}{weights}, {found['dimension']} numbers"
+
+
 def _show(project: dict[str, Any], output: Output) -> None:
     classes = (project["label_space"] or {"classes": []})["classes"]
     counts = project["counts"] or {}
     summaries = {
         "label_space": ", ".join(label_class["name"] for label_class in classes),
-        "embedding": f"{project['embedding']['model'] or 'given'}, {project['embedding']['dimension']} numbers",
+        "embedding": _embedding(project["embedding"]),
         "re_embedding": _taking_over(project["re_embedding"]),
         "learner": project["learner"]["estimator"] if project["learner"] else None,
         "default_strategy": project["default_strategy"]["name"] if project["default_strategy"] else None,

@@ -135,6 +135,7 @@ def project_message(project: Project, counts: PoolCounts | None, model_version: 
             source=pb.EMBEDDING_SOURCE_GIVEN if given else pb.EMBEDDING_SOURCE_SERVER,
             model=project.embedding_model,
             dimension=project.embedding_dimension,
+            fingerprint=project.embedding_fingerprint,
         ),
         learner=learner_settings(project.learner),
         default_strategy=strategy_spec(project.strategy),
@@ -153,7 +154,13 @@ def project_message(project: Project, counts: PoolCounts | None, model_version: 
 
 def re_embedding_message(found: ReEmbedding, rows: int) -> pb.ReEmbedding:
     """Return the message of how far another model is with a pool of so many rows."""
-    return pb.ReEmbedding(model=found.model, dimension=found.dimension, embedded=min(found.next_row, rows), items=rows)
+    return pb.ReEmbedding(
+        model=found.model,
+        dimension=found.dimension,
+        embedded=min(found.next_row, rows),
+        items=rows,
+        fingerprint=found.embedding_fingerprint,
+    )
 
 
 def _range_message(project: Project) -> pb.ScoreRange | None:

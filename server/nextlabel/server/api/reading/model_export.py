@@ -11,7 +11,8 @@ from scipy.special import expit
 from nextlabel.server.api.messages.models import model_version_message
 from nextlabel.server.api.messages.values import PAGE_BYTES
 from nextlabel.server.domain.learning.learning import Learning
-from nextlabel.server.learners.embedding.embedder import hub_revision, is_same_encoder
+from nextlabel.server.domain.pool.embedding import Embedding
+from nextlabel.server.learners.embedding.embedder import hub_revision
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.portable.encoder_files import EncoderFiles, PortableEncoder, check_installed
@@ -29,6 +30,7 @@ class ModelExport:
     """Exports models. Memory holds the head of one model and one part of the encoder's files at a time."""
 
     learning: Learning
+    embedding: Embedding
     encoder: EncoderFiles
     compute: Executor
     disk: Executor
@@ -61,13 +63,8 @@ class ModelExport:
                     yield message
 
     async def _encoder(self, project: Project) -> PortableEncoder:
-        model = next((one for one in self.encoder.models if is_same_encoder(project.embedding_model, one)), None)
-        if model is None:
-            raise FailedPrecondition(
-                f"the project's texts are embedded by {project.embedding_model!r}, which the server has no more",
-                reason="EMBEDDER_CHANGED",
-            )
-        return await self.encoder.made(model)
+        embedder = await self.embedding.embedder(project)
+        return await self.encoder.made(embedder.name)
 
     async def _file(self, file: pb.ModelFile.ValueType, path: Path) -> Messages:
         with await self.disk.run(lambda: path.open("rb")) as content:
@@ -82,6 +79,7 @@ def _about(project: Project, model: TrainedModel) -> pb.ExportedModel:
         embedding_dimension=project.embedding_dimension,
         embedding_model=project.embedding_model,
         embedding_revision=hub_revision(project.embedding_model) if project.embedding_model else "",
+        embedding_fingerprint=project.embedding_fingerprint,
     )
 
 

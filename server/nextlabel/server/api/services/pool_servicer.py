@@ -137,7 +137,7 @@ class PoolServicer(PoolServiceServicer):
                     raise InvalidArgument.field("batch.sequence", f"must be {expected}, got {batch.sequence}")
                 decoded = await self.executor.run(lambda b=batch: decode_batch(b, project, self.limits))  # type: ignore[misc]
                 if project.embedding_model and decoded.incoming.embeddings_nD is None:
-                    self.embedding.check(project)
+                    await self.embedding.check(project)
                 receipt = await self.ingest.add(project, upload, batch.sequence, decoded.incoming)
                 queue.put_nowait((decoded, receipt))
                 expected += 1
@@ -205,7 +205,7 @@ class PoolServicer(PoolServiceServicer):
                     yield pb.WatchPoolResponse(status=status)
                     sent = status
                 if status.counts.awaiting_embedding:
-                    self.embedding.check(project)
+                    await self.embedding.check(project)
                 await news.wait(_WATCH_POLL_S)
 
     async def _status(self, name: str) -> pb.PoolStatus:
@@ -225,7 +225,7 @@ class PoolServicer(PoolServiceServicer):
         project: Project | None = None
         async for request in requests:
             project = project or await self.finder.project(request.project)
-            self.embedding.check(project)
+            await self.embedding.check(project)
             row = project.embedding_dimension * EMBEDDED_BYTES
             check_fits(len(request.texts), row, "texts", f"for embeddings of {project.embedding_dimension} numbers")
             matrix = await self.embedding.embed_texts(project, list(request.texts))

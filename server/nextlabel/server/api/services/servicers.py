@@ -121,7 +121,7 @@ def _learner(parts: Parts, replies: Replies, finder: ProjectFinder) -> LearnerSe
         embedding=parts.pool.embedding,
         pools=parts.pool.pools,
         advised=parts.llm.predictions,
-        export=ModelExport(learning, encoder, workers.compute, workers.disk),
+        export=ModelExport(learning, parts.pool.embedding, encoder, workers.compute, workers.disk),
     )
 
 

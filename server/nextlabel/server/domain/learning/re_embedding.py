@@ -13,6 +13,7 @@ from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.embedding import Embedding, item_vectors
 from nextlabel.server.learners.embedding.cache import TextEmbedder
 from nextlabel.server.learners.embedding.embedder import is_same_encoder
+from nextlabel.server.learners.embedding.weights import differ, with_weights
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.system.signals import Signals
@@ -51,9 +52,9 @@ class ReEmbeddings:
     signals: Signals
 
     async def ask(self, project: Project, model: str) -> tuple[ReEmbedding, int]:
-        """Have another model take over a project; return how far it is, and the items that it has to embed.
+        """Have another model, or other weights of the same one, take over a project.
 
-        Asked again while it is under way, it goes on.
+        Return how far it is, and the items that it has to embed. Asked again while it is under way, it goes on.
 
         Raises:
             InvalidArgument: this server does not have the model, or its embeddings do not suit the project.
@@ -67,19 +68,23 @@ class ReEmbeddings:
                 "model", f"makes embeddings of {dimension} numbers; at most {self.limits.embedding_dimension}"
             )
 
+        weights = await self.embedding.weights(embedder)
+
         def work(tx: Transaction) -> tuple[ReEmbedding, int]:
             found = tx.projects.by_id(project.id)
             last = tx.projects.re_embedding(project.id)
             rows = tx.pool.committed_rows(project.id)
             if found is None:
                 raise NotFound("project", project.name)
-            if last is not None and last.underway and is_same_encoder(last.model, embedder.name):
+            if last is not None and last.underway and _is_by(last, embedder, weights):
                 return last, rows
             if last is not None and last.underway:
                 raise FailedPrecondition(
-                    f"{last.model!r} is taking over project {project.name}; cancel that first", reason="RE_EMBEDDING"
+                    f"{with_weights(last.model, last.embedding_fingerprint)} is taking over project {project.name}; "
+                    f"cancel that first: nextlabel project re-embed {project.name} --cancel",
+                    reason="RE_EMBEDDING",
                 )
-            if is_same_encoder(found.embedding_model, embedder.name):
+            if is_same_encoder(found.embedding_model, embedder.name) and found.embedding_fingerprint == weights:
                 raise _same(found)
             began = ReEmbedding(
                 project=project.id,
@@ -89,6 +94,7 @@ class ReEmbeddings:
                 next_row=0,
                 state=ReEmbeddingState.UNDERWAY,
                 changed_at=self.clock.now(),
+                embedding_fingerprint=weights,
             )
             tx.projects.put_re_embedding(began)
             return began, rows
@@ -171,10 +177,14 @@ class ReEmbeddings:
             if of is None or found is None or not found.underway:
                 return
             embedder = self.embedding.encoders.named(found.model)
-            if embedder is None:
+            weights = "" if embedder is None else await self.embedding.weights(embedder)
+            if embedder is None or not _is_by(found, embedder, weights):
                 # Another server may have the model.
-                _log.warning("not_re_embedded", project=project, model=found.model)
+                _log.warning("not_re_embedded", project=project, model=found.model, weights=found.embedding_fingerprint)
                 return
+            if weights and not found.embedding_fingerprint:
+                await self._advance(found, replace(found, embedding_fingerprint=weights))
+                continue
             if not began:
                 # What a server that died had appended last is appended again.
                 kept = [(0, found.next_row)] if found.next_row else []
@@ -207,14 +217,18 @@ class ReEmbeddings:
 
         embedded = await self.embedding.background.run(made)
 
-        def advance(tx: Transaction) -> None:
-            known = tx.projects.re_embedding(of.id)
-            if known == found:
-                tx.projects.put_re_embedding(replace(found, next_row=stop, changed_at=self.clock.now()))
-
-        await self.store.write(advance)
+        await self._advance(found, replace(found, next_row=stop, changed_at=self.clock.now()))
         await self.embedding.drop_deleted(found.embeddings, embedded)
         self.signals.notify(f"pool/{of.id}")
+
+    async def _advance(self, found: ReEmbedding, further: ReEmbedding) -> None:
+        """Note how far it is, unless it was cancelled meanwhile."""
+
+        def work(tx: Transaction) -> None:
+            if tx.projects.re_embedding(found.project) == found:
+                tx.projects.put_re_embedding(further)
+
+        await self.store.write(work)
 
     async def _switch(self, found: ReEmbedding, *, train: bool) -> None:
         """Make the model that of the project in one transaction, with the learner that it needs.
@@ -231,6 +245,7 @@ class ReEmbeddings:
                 embedding_model=found.model,
                 embedding_dimension=found.dimension,
                 embedding_version=found.version,
+                embedding_fingerprint=found.embedding_fingerprint,
                 updated_at=self.clock.now(),
             )
 
@@ -291,7 +306,6 @@ class ReEmbeddings:
         )
         if of is None or found is None or found.underway or any(run.created_at <= found.changed_at for run in runs):
             return
-        tidy = replace(found, state=ReEmbeddingState.TIDY)
         pools = self.embedding.pools
         pool = await pools.open(project)
         async with (
@@ -307,18 +321,20 @@ class ReEmbeddings:
                 unread = embeddings_of(project, version)
                 await self._on_arrays(lambda of=unread: pools.arrays.drop_embeddings(of))  # type: ignore[misc]
 
-        def note(tx: Transaction) -> None:
-            if tx.projects.re_embedding(project) == found:
-                tx.projects.put_re_embedding(tidy)
-
-        await self.store.write(note)
+        await self._advance(found, replace(found, state=ReEmbeddingState.TIDY))
 
     async def _on_arrays(self, work: Callable[[], object]) -> None:
         await self.embedding.background.run(work)
 
 
+def _is_by(found: ReEmbedding, embedder: TextEmbedder, weights: str) -> bool:
+    """Whether an embedder makes these embeddings."""
+    return is_same_encoder(found.model, embedder.name) and not differ(found.embedding_fingerprint, weights)
+
+
 def _same(project: Project) -> FailedPrecondition:
     return FailedPrecondition(
-        f"project {project.name} is embedded by {project.embedding_model!r} already; there is nothing to do",
+        f"project {project.name} is embedded by {with_weights(project.embedding_model, project.embedding_fingerprint)} "
+        "already; there is nothing to do",
         reason="SAME_EMBEDDER",
     )

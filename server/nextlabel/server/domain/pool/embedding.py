@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from nextlabel.server.domain.pool.ingest import UNEMBEDDED
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.embedding.cache import TextEmbedder
 from nextlabel.server.learners.embedding.encoders import Encoders
+from nextlabel.server.learners.embedding.weights import differ, with_weights
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
@@ -57,6 +59,7 @@ class Embedding:
     processes: Callable[[], int] = lambda: 1
     _underway: dict[ProjectId, int] = field(init=False, default_factory=dict)
     _rate: dict[ProjectId, float] = field(init=False, default_factory=dict)
+    _weights: dict[TextEmbedder, str] = field(init=False, default_factory=dict)
 
     def underway(self, project: ProjectId) -> int:
         """Return how many rows of the current segment are embedded but not yet durable."""
@@ -75,13 +78,33 @@ class Embedding:
         """Return the length of a model's vectors; where its files do not say it, the first call loads the model."""
         return await self.callers.run(lambda: embedder.dimension)
 
-    def embedder(self, project: Project) -> TextEmbedder:
-        """Return what embeds the texts of a project.
+    async def weights(self, embedder: TextEmbedder) -> str:
+        """Return the fingerprint of a model's weights, '' where no files say it; the first call reads them."""
+        if embedder not in self._weights:
+            self._weights[embedder] = await self.callers.run(lambda: embedder.fingerprint)
+        return self._weights[embedder]
+
+    async def embedder(self, project: Project) -> TextEmbedder:
+        """Return what embeds the texts of a project, which goes by these weights from its first texts on.
 
         Raises:
-            FailedPrecondition: the project takes embeddings, or a model that this server lacks made those that it has:
-                vectors of two models mean nothing beside each other.
+            FailedPrecondition: the project takes embeddings, or a model, or weights of it, that this server lacks made
+                those that it has: vectors of two models mean nothing beside each other.
         """
+        embedder = self._named(project)
+        found = await self.weights(embedder)
+        if found and not project.embedding_fingerprint:
+            project = await self.store.write(lambda tx: _noted(tx, project, found))
+        _check_weights(project, embedder.name, found)
+        return embedder
+
+    async def check(self, project: Project) -> None:
+        """Check that texts of a project are embedded here; raises what `embedder` does."""
+        embedder = self._named(project)
+        if project.embedding_fingerprint:
+            _check_weights(project, embedder.name, await self.weights(embedder))
+
+    def _named(self, project: Project) -> TextEmbedder:
         if not project.embedding_model:
             raise FailedPrecondition(
                 f"project {project.name} takes given embeddings; the server has no embedder for it",
@@ -97,17 +120,13 @@ class Embedding:
             )
         return embedder
 
-    def check(self, project: Project) -> None:
-        """Check that texts of a project are embedded here; raises what `embedder` does."""
-        self.embedder(project)
-
     async def embed_texts(self, project: Project, texts: Sequence[str]) -> npt.NDArray[np.float16]:
         """Embed texts of a project for a caller.
 
         Raises:
-            FailedPrecondition: the project takes embeddings, or a model that this server lacks made those that it has.
+            FailedPrecondition: texts of the project are not embedded here; see `embedder`.
         """
-        embedder = self.embedder(project)
+        embedder = await self.embedder(project)
         return await self.callers.run(lambda: embedder.embed(texts, urgent=True))
 
     async def run(self, on_error: Callable[[BaseException], None], poll_s: float = 5.0) -> None:
@@ -152,7 +171,7 @@ class Embedding:
             if of is None or not waiting:
                 return False
             try:
-                embedder = self.embedder(of)
+                embedder = await self.embedder(of)
             except FailedPrecondition as error:
                 # Another server may have the model; who adds or watches is told.
                 _log.warning("not_embedded", project=project, problem=str(error))
@@ -209,13 +228,36 @@ class Embedding:
         """Return when nothing of a project waits for its embedding.
 
         Raises:
-            FailedPrecondition: something waits that another model has to embed.
+            FailedPrecondition: something waits that another model, or other weights of it, have to embed.
         """
         with self.signals.listening(f"pool/{project.id}") as news:
             while await self.store.read(lambda tx: bool(tx.pool.segments(project.id, embedded=False))):
-                self.check(project)
+                await self.check(project)
                 self.signals.notify(UNEMBEDDED)
                 await news.wait(1.0)
+
+
+def _noted(tx: Transaction, project: Project, found: str) -> Project:
+    """Return a project with the weights that it goes by: those found, where no other server noted any."""
+    known = tx.projects.by_id(project.id)
+    if known is None or known.embedding_version != project.embedding_version:
+        # Another model has taken over; who began before it ends as it began.
+        return project
+    if not known.embedding_fingerprint:
+        known = replace(known, embedding_fingerprint=found)
+        tx.projects.use_embeddings(known)
+    return replace(project, embedding_fingerprint=known.embedding_fingerprint)
+
+
+def _check_weights(project: Project, name: str, found: str) -> None:
+    noted = project.embedding_fingerprint
+    if differ(noted, found):
+        raise FailedPrecondition(
+            f"texts of project {project.name} are embedded by {with_weights(project.embedding_model, noted)}, and this "
+            f"server has {with_weights(name, found)}, whose vectors mean nothing beside those; bring the former "
+            f"files back, or have these take over: nextlabel project re-embed {project.name} --model {Path(name).name}",
+            reason="EMBEDDER_CHANGED",
+        )
 
 
 def _embedded(ended: asyncio.Task[bool], on_error: Callable[[BaseException], None]) -> bool:

@@ -84,7 +84,7 @@ class SynthesisGate:
             BudgetExhausted, AnnotatorStopped: nothing could be written at all.
         """
         kind, target = _checked(project, request)
-        self.embedding.check(project)
+        await self.embedding.check(project)
         self.writers.check(request.writer)
         if target is not None:
             await self.learning.model(project)

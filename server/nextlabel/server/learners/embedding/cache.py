@@ -27,6 +27,11 @@ class TextEmbedder(Protocol):
         """Length of a vector."""
         ...
 
+    @property
+    def fingerprint(self) -> str:
+        """Which weights it has, as `weights.fingerprint`; '' where no files say it. The first call may take seconds."""
+        ...
+
     def embed(self, texts: Sequence[str], *, urgent: bool = False) -> NDArray[np.float16]:
         """Return an (n, dimension) matrix of unit rows; urgent texts go ahead of others."""
         ...
@@ -49,6 +54,11 @@ class CachingEmbedder:
     def dimension(self) -> int:
         """Length of a vector."""
         return self._embedder.dimension
+
+    @property
+    def fingerprint(self) -> str:
+        """Which weights the model has."""
+        return self._embedder.fingerprint
 
     def embed(self, texts: Sequence[str], *, urgent: bool = False) -> NDArray[np.float16]:
         """Return an (n, dimension) matrix of unit rows; each distinct new text is computed once."""

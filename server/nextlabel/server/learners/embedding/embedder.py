@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nextlabel.server.learners.embedding.loaded_models import LoadedModels
 from nextlabel.server.learners.embedding.stated_dimension import stated_dimension
 from nextlabel.server.learners.embedding.turns import Turns
+from nextlabel.server.learners.embedding.weights import fingerprint
 from nextlabel.server.values.errors import FailedPrecondition, Unavailable
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Embedder:
         self._stopping = stopping or Event()
         self._models: LoadedModels[SentenceTransformer] = models or LoadedModels()
         self._dimension = 0
+        self._fingerprint = ""
         # A fast tokenizer raises "Already borrowed" when two threads use it at once.
         self._turns = turns or Turns()
 
@@ -72,6 +74,37 @@ class Embedder:
                 reason="EMBEDDER_UNFIT",
             )
         return dimension
+
+    @property
+    def fingerprint(self) -> str:
+        """Which weights it has, as `weights.fingerprint`. Loads the model where its files are not here yet.
+
+        It stays as it was first: a model whose files change beneath the embedder is not loaded any more.
+
+        Raises:
+            FailedPrecondition: the files cannot be read, or there are none and the model cannot be loaded.
+        """
+        if not self._fingerprint:
+            if model_folder(self.name) is None:
+                self._loaded()
+            self._note_weights()
+        return self._fingerprint
+
+    def _note_weights(self) -> None:
+        try:
+            found = weights_here(self.name)
+        except OSError as error:
+            raise FailedPrecondition(
+                f"the weights of embedding model {self.name!r} cannot be read: {error.strerror}",
+                reason="EMBEDDER_UNAVAILABLE",
+            ) from error
+        if self._fingerprint not in ("", found):
+            raise FailedPrecondition(
+                f"the weights of embedding model {self.name!r} have changed on disk since the server began with them; "
+                "restart the server",
+                reason="EMBEDDER_CHANGED",
+            )
+        self._fingerprint = found
 
     def embed(
         self, texts: Sequence[str], progress: Callable[[int], object] | None = None, *, urgent: bool = False
@@ -129,7 +162,10 @@ class Embedder:
         # On a CPU always float32, so that a text has the same embedding on each server of a pool and where a
         # model is used elsewhere. bfloat16 instructions were slower than it on some processors that have them.
         dtype = torch.float32 if self._device == "cpu" else torch.float16
-        return load_encoder(self.name, dtype, self._device)
+        self._note_weights()
+        model = load_encoder(self.name, dtype, self._device)
+        self._note_weights()
+        return model
 
 
 def resolve_model(name: str) -> str:
@@ -154,19 +190,41 @@ def is_same_encoder(name: str, other: str) -> bool:
     return Path(name).name == Path(other).name
 
 
+def model_folder(name: str) -> Path | None:
+    """Where this machine has the files of a model: a folder, a package, the hub's local cache; None for nowhere."""
+    place = Path(resolve_model(name))
+    return place if place.is_dir() else _in_hub_cache(name)
+
+
+def weights_here(name: str) -> str:
+    """Which weights of a model this machine has, as `weights.fingerprint`; '' where it has none.
+
+    Raises:
+        OSError: a file of them cannot be read.
+    """
+    folder = model_folder(name)
+    return "" if folder is None else fingerprint(folder)
+
+
 def hub_revision(name: str) -> str:
     """Commit of a model of the Hugging Face hub as this machine has it; empty for a folder or a package."""
-    if resolve_model(name) != name or Path(name).is_dir():
-        return ""
+    cached = None if Path(resolve_model(name)).is_dir() else _in_hub_cache(name)
+    return "" if cached is None else cached.name
+
+
+def _in_hub_cache(name: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
-    repository = name if "/" in name else f"sentence-transformers/{name}"
-    try:
-        found = try_to_load_from_cache(repository, "config.json")
-    except HFValidationError:
-        return ""
-    return Path(found).parent.name if isinstance(found, str) else ""
+    for repository in (name, f"sentence-transformers/{name}"):
+        for file in ("modules.json", "config.json"):
+            try:
+                found = try_to_load_from_cache(repository, file)
+            except HFValidationError:
+                return None
+            if isinstance(found, str):
+                return Path(found).parent
+    return None
 
 
 def load_encoder(name: str, dtype: torch.dtype, device: str = "cpu") -> SentenceTransformer:

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextlabel.server.learners.embedding.embedder import BATCH_TEXTS, CHUNK_TEXTS, Embedder
+from nextlabel.server.learners.embedding.weights import with_weights
 from nextlabel.server.ports.cluster import Cluster
+from nextlabel.server.values.errors import FailedPrecondition
 
 PART_TEXTS = 8 * BATCH_TEXTS
 """Texts that a process embeds at a time: whole batches, so that they are those of a single process."""
@@ -38,6 +40,11 @@ class SpreadEmbedder:
         """Length of a vector."""
         return self._embedder.dimension
 
+    @property
+    def fingerprint(self) -> str:
+        """Which weights the model has."""
+        return self._embedder.fingerprint
+
     def embed(self, texts: Sequence[str], *, urgent: bool = False) -> NDArray[np.float16]:
         """Return an (n, dimension) matrix of unit rows; see Embedder.embed."""
         if urgent or self._cluster.width < 2 or len(texts) <= PART_TEXTS:
@@ -45,7 +52,7 @@ class SpreadEmbedder:
         pieces = _pieces([len(text) for text in texts])
         parts = [[texts[place] for place in piece] for piece in pieces]
         embeddings = np.empty((len(texts), self.dimension), np.float16)
-        work = EmbedTexts(self.name, self._embedder)
+        work = EmbedTexts(self.name, self.fingerprint, self._embedder)
         for piece, vectors in zip(pieces, self._cluster.map(work, parts, on_gpus=True), strict=True):
             embeddings[piece] = vectors
         return embeddings
@@ -62,17 +69,29 @@ def _pieces(lengths: Sequence[int]) -> list[NDArray[np.int64]]:
 
 @dataclass(frozen=True, slots=True)
 class EmbedTexts:
-    """Embedding as it travels: by the name of the model, which each process loads once."""
+    """Embedding as it travels: by the name of the model, which each process loads once, and which weights it has."""
 
     name: str
+    fingerprint: str
     here: Embedder | None = None
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float16]:
-        """Return the texts' vectors."""
-        return (self.here or _embedder(self.name)).embed(texts)
+        """Return the texts' vectors.
 
-    def __reduce__(self) -> tuple[type[EmbedTexts], tuple[str]]:
-        return EmbedTexts, (self.name,)
+        Raises:
+            FailedPrecondition: the process has other weights of this name than the server.
+        """
+        embedder = self.here or _embedder(self.name)
+        if embedder.fingerprint != self.fingerprint:
+            raise FailedPrecondition(
+                f"a machine of the cluster has {with_weights(self.name, embedder.fingerprint)}, and the server "
+                f"{with_weights(self.name, self.fingerprint)}; give all machines the same files",
+                reason="EMBEDDER_CHANGED",
+            )
+        return embedder.embed(texts)
+
+    def __reduce__(self) -> tuple[type[EmbedTexts], tuple[str, str]]:
+        return EmbedTexts, (self.name, self.fingerprint)
 
 
 @lru_cache(maxsize=2)

@@ -26,7 +26,7 @@ class ProjectTable(Protocol):
         ...
 
     def use_embeddings(self, project: Project) -> None:
-        """Replace the embedding model, its dimension and the version of the embeddings, which `update` leaves."""
+        """Replace what `update` leaves: embedding model, its dimension and weights, and the embeddings' version."""
         ...
 
     def re_embedding(self, project: ProjectId) -> ReEmbedding | None:

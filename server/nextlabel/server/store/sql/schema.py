@@ -50,6 +50,7 @@ projects = Table(
     column.real("gold_share", server_default="0"),
     column.text("consensus", server_default="majority"),
     column.integer("embedding_version", server_default="0"),
+    column.text("embedding_fingerprint", server_default=""),
 )
 
 deleted_projects = Table(
@@ -73,6 +74,7 @@ re_embeddings = Table(
     column.integer("next_row"),
     column.text("state"),
     column.integer("changed_at"),
+    column.text("embedding_fingerprint", server_default=""),
 )
 
 guidelines = Table(

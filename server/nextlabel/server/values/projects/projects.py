@@ -41,7 +41,8 @@ class Project:
 
     ``gold_share`` of the places on people's leases go to gold items that nobody can tell from others. ``consensus``
     names the way in which the answers about an item are joined. ``embedding_version`` counts how often another model
-    took over from the one that it began with.
+    took over from the one that it began with. ``embedding_fingerprint`` tells the weights that its texts are embedded
+    with, '' while none are or where it is not known.
     """
 
     id: ProjectId
@@ -63,6 +64,7 @@ class Project:
     gold_share: float = 0.0
     consensus: str = MAJORITY
     embedding_version: int = 0
+    embedding_fingerprint: str = ""
 
     @property
     def embeddings(self) -> EmbeddingsId:

@@ -22,7 +22,8 @@ class ReEmbeddingState(StrEnum):
 class ReEmbedding:
     """The last time that a model was asked to take over a project.
 
-    ``version`` is that of the embeddings that it makes, of ``dimension`` numbers; those of rows below ``next_row`` are
+    ``version`` is that of the embeddings that it makes, of ``dimension`` numbers, with the weights that
+    ``embedding_fingerprint`` tells, '' where it is not known; those of rows below ``next_row`` are
     durable. What is done or was cancelled is tidy once the embeddings that nobody reads any more are removed; no later
     embeddings get its version.
     """
@@ -34,6 +35,7 @@ class ReEmbedding:
     next_row: int
     state: ReEmbeddingState
     changed_at: datetime
+    embedding_fingerprint: str = ""
 
     @property
     def embeddings(self) -> EmbeddingsId:

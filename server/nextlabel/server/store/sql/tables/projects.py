@@ -25,7 +25,7 @@ from nextlabel.server.values.projects.re_embedding import ReEmbedding
 _PROJECT = Row(Project, schema.projects)
 _GUIDELINES = Row(GuidelinesVersion, schema.guidelines)
 _RE_EMBEDDING = Row(ReEmbedding, schema.re_embeddings)
-_OF_EMBEDDINGS = ("embedding_model", "embedding_dimension", "embedding_version")
+_OF_EMBEDDINGS = ("embedding_model", "embedding_dimension", "embedding_version", "embedding_fingerprint")
 _projects = schema.projects.c
 _re_embeddings = schema.re_embeddings.c
 _deleted = schema.deleted_projects.c
