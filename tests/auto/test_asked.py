@@ -4,8 +4,13 @@ import pytest
 
 from nextlabel.server.auto.asked import asked, known_label
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.v1.project_service_pb2 import LabelClass
 
 TYPED = ["billing", "Billing ", "credit  cards", "Credit Cards", "BILLING", "billing"]
+
+
+def named(*names: str) -> list[LabelClass]:
+    return [LabelClass(name=name) for name in names]
 
 
 def test_spellings_of_a_class_are_one_class() -> None:
@@ -17,13 +22,13 @@ def test_spellings_of_a_class_are_one_class() -> None:
 
 
 def test_classes_that_are_named_say_how_they_are_spelled() -> None:
-    wanted = asked("multi_label", ["Billing", "Credit cards"], None, [TYPED, None])
+    wanted = asked("multi_label", named("Billing", "Credit cards"), None, [TYPED, None])
     assert wanted.named(TYPED[:3]) == ["Billing", "Billing", "Credit cards"]
 
 
 def test_labels_that_are_no_class_in_any_spelling_are_named() -> None:
     with pytest.raises(InvalidArgument, match=r"'billling' \(row 3\), 'n/a' \(row 4 and 2 more\); name them too"):
-        asked("single_label", ["billing", "other"], None, ["Billing", None, "billling", "n/a", "n/a", "n/a"])
+        asked("single_label", named("billing", "other"), None, ["Billing", None, "billling", "n/a", "n/a", "n/a"])
     with pytest.raises(InvalidArgument, match=r"9\.0 \(row 2\)"):
         asked("score", [], [1, 5, 1], [4.0, 9.0])
     with pytest.raises(InvalidArgument, match=r"no score \(line 7\)"):
@@ -31,13 +36,13 @@ def test_labels_that_are_no_class_in_any_spelling_are_named() -> None:
 
 
 def test_paths_bring_the_classes_that_they_are_kinds_of() -> None:
-    wanted = asked("multi_label", ["animal/cat", "plant"], None, [["Animal/Cat"], ["animal"]], paths=True)
+    wanted = asked("multi_label", named("animal/cat", "plant"), None, [["Animal/Cat"], ["animal"]], paths=True)
     assert ([*wanted.classes], wanted.paths) == (["animal", "animal/cat", "plant"], True)
     assert [*asked("multi_label", [], None, [["animal/cat"]], paths=True).classes] == ["animal", "animal/cat"]
     with pytest.raises(InvalidArgument, match="give --type multi_label"):
-        asked("single_label", ["animal/cat", "plant"], None, [], paths=True)
+        asked("single_label", named("animal/cat", "plant"), None, [], paths=True)
     with pytest.raises(InvalidArgument, match="a part of a path must not be empty"):
-        asked("multi_label", ["animal/", "plant"], None, [], paths=True)
+        asked("multi_label", named("animal/", "plant"), None, [], paths=True)
 
 
 def test_a_score_may_have_a_decimal_comma_and_is_never_guessed() -> None:

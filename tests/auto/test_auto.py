@@ -23,6 +23,7 @@ from nextlabel.server.auto.rows import SourceRow
 from nextlabel.server.operations.own_server import own_server
 from nextlabel.server.values.errors import DomainError
 from nextlabel.server.values.projects.score_range import ScoreRange
+from nextlabel.v1.project_service_pb2 import LabelClass
 from tests.fake_anthropic import FakeAnthropic, Known, Scripted
 
 AUTO = "import sys; from nextlabel.client.cli import main; sys.argv = ['nextlabel', 'auto', *sys.argv[1:]]; main()"
@@ -213,7 +214,10 @@ def test_a_paused_run_is_taken_up(client: Client) -> None:
     ("other", "had"),
     [
         (Asked("score", {}, ScoreRange(0, 1)), "scores from 1 to 5 in steps of 1"),
-        (Asked("single_label", {"a": "", "b": ""}, None), "scores from 1 to 5 in steps of 1"),
+        (
+            Asked("single_label", {name: LabelClass(name=name) for name in "ab"}, None),
+            "scores from 1 to 5 in steps of 1",
+        ),
     ],
 )
 def test_a_folder_keeps_what_it_was_asked_for(client: Client, other: Asked, had: str) -> None:

@@ -20,6 +20,19 @@ def violations(error) -> dict[str, str]:
         ({"classes": [LabelClass("a"), LabelClass(" ")]}, "label_space.classes[1].name"),
         ({"classes": [LabelClass("a"), LabelClass("b\n")]}, "label_space.classes[1].name"),
         ({"classes": [LabelClass("a"), LabelClass("x" * 201)]}, "label_space.classes[1].name"),
+        ({"classes": [LabelClass("a"), LabelClass("b", examples=("one", " "))]}, "label_space.classes[1].examples[1]"),
+        (
+            {"classes": [LabelClass("a"), LabelClass("b", examples=("one", "one"))]},
+            "label_space.classes[1].examples[1]",
+        ),
+        (
+            {"classes": [LabelClass("a"), LabelClass("b", examples=("é" * 2_049,))]},
+            "label_space.classes[1].examples[0]",
+        ),
+        (
+            {"classes": [LabelClass("a", examples=tuple("abcdefghijklmnopqrstu")), LabelClass("b")]},
+            "label_space.classes[0].examples[20]",
+        ),
         ({"overlap": 0}, "overlap"),
         ({"lease_ttl_s": 0.5}, "lease_ttl"),
         ({"audit_share": 1.5}, "audit_share"),

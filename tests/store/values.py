@@ -29,7 +29,7 @@ def project(id: str = "p1", name: str | None = None) -> Project:  # noqa: A002
         id=ProjectId(id),
         name=name or f"name of {id}",
         annotation_type=AnnotationType.SINGLE_LABEL,
-        classes=(LabelClass("a", "first \u00e9"), LabelClass("b")),
+        classes=(LabelClass("a", "first \u00e9", examples=("one\n", "two")), LabelClass("b")),
         guidelines_version=1,
         embedding_model="minilm",
         embedding_dimension=384,

@@ -108,7 +108,14 @@ def test_a_file_that_cannot_be_used_is_refused_and_the_form_stays_filled(guarded
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"name": "No Spaces"}, {"classes": "only one"}, {"name": ""}, {"classes": f"{HOSTILE}\n{'x' * 5_000}"}]
+    "wrong",
+    [
+        {"name": "No Spaces"},
+        {"classes": "only one"},
+        {"name": ""},
+        {"classes": f"{HOSTILE}\n{'x' * 5_000}"},
+        {"classes": "a\nb\na"},
+    ],
 )
 def test_a_project_that_cannot_be_made_says_why_and_keeps_what_was_written(
     guarded: Server, wrong: dict[str, str]

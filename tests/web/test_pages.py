@@ -32,6 +32,8 @@ def hostile_project(server: Server) -> str:
     project = project_service_pb2.Project(
         name=name, annotation_type=SINGLE_LABEL, label_space=label_space(HOSTILE, "plain"), embedding=GIVEN
     )
+    project.label_space.classes[0].description = HOSTILE
+    project.label_space.classes[1].examples.append(HOSTILE)
     metadata = (("authorization", f"Bearer {ADMIN}"),)
     api.projects.CreateProject(
         project_service_pb2.CreateProjectRequest(project=project, guidelines=HOSTILE), metadata=metadata

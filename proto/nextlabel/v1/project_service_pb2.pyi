@@ -89,19 +89,27 @@ class LabelClass(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    EXAMPLES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name: 1 to 200 bytes of UTF-8, unique in the label space."""
     description: _builtins.str
     """When the class applies; shown to annotators. Up to 4,096 bytes."""
+    @_builtins.property
+    def examples(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Texts that are typical of the class, at most 20, none empty, up to 4,096 bytes each; shown to annotators, and each is as
+        good as a label to the learner. One that is the text of a holdout or gold item too is left out by the learner.
+        """
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         description: _builtins.str = ...,
+        examples: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "examples", b"examples", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -122,7 +130,9 @@ class LabelSpace(_message.Message):
     """
     @_builtins.property
     def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabelClass]:
-        """The classes, at most 1,000; new ones come at the end. Their names and descriptions have up to 2,097,152 bytes together."""
+        """The classes, at most 1,000; new ones come at the end. Their names, descriptions and examples have up to
+        2,097,152 bytes together.
+        """
 
     def __init__(
         self,

@@ -52,17 +52,27 @@ def test_a_holdout_that_cannot_be_opened_creates_no_project(cli: Cli, state: Sta
 
 def test_classes_can_come_from_a_file_with_descriptions(cli: Cli, state: State, tmp_path: Path) -> None:
     classes = tmp_path / "classes.txt"
-    classes.write_text("sports\tgames and players\npolitics\n")
+    classes.write_text("sports\tgames and players\tThey won 3:1.\t\tA new coach\npolitics\n\n")
     assert cli("project", "create", "news", "--labels-file", str(classes)).code == 0
-    assert [(c.name, c.description) for c in state.projects["news"].label_space.classes] == [
-        ("sports", "games and players"),
-        ("politics", ""),
+    assert [(c.name, c.description, [*c.examples]) for c in state.projects["news"].label_space.classes] == [
+        ("sports", "games and players", ["They won 3:1.", "A new coach"]),
+        ("politics", "", []),
     ]
 
 
-def test_updating_labels_appends(cli: Cli, news: str, state: State) -> None:
+def test_classes_can_be_described_anew_and_added(cli: Cli, news: str, state: State, tmp_path: Path) -> None:
+    classes = tmp_path / "classes.txt"
+    classes.write_text("sports\tgames\tThey won 3:1.\npolitics\tparties\n")
+    assert cli("project", "update", news, "--labels-file", str(classes)).code == 0
     assert cli("project", "update", news, "--add-labels", "science").code == 0
-    assert [c.name for c in state.projects[news].label_space.classes] == ["sports", "politics", "science"]
+    assert [(c.name, c.description, [*c.examples]) for c in state.projects[news].label_space.classes] == [
+        ("sports", "games", ["They won 3:1."]),
+        ("politics", "parties", []),
+        ("science", "", []),
+    ]
+    both = cli("project", "update", news, "--add-labels", "more", "--labels-file", str(classes))
+    assert both.code == 2
+    assert "not both" in both.err
 
 
 def test_an_update_of_nothing_is_wrong_usage(cli: Cli, news: str) -> None:

@@ -126,7 +126,7 @@ class Server:
             clock=clock,
             budgets=self.budgets,
             models_dir=folder,
-            descriptions=DescribedClassesSource(embedding),
+            descriptions=DescribedClassesSource(embedding, self.pools),
             advice=AdviceSource(store),
         )
         pairs: PairMaking = None  # type: ignore[assignment]  # no items here are texts to rank

@@ -1,7 +1,7 @@
 """Options of commands that create projects: what items are asked for, and how it is to be answered."""
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -9,12 +9,18 @@ from nextlabel.client.cli.options import listed_names
 from nextlabel.client.literals import AnnotationTypeName
 from nextlabel.client.readers.text import read_text
 
+if TYPE_CHECKING:
+    from nextlabel.v1.project_service_pb2 import LabelClass
+
 LabelsOption = Annotated[
     str, typer.Option("--labels", metavar="A,B,C", help="Names of the classes, in an order that stays.")
 ]
 LabelsFileOption = Annotated[
     Path | None,
-    typer.Option("--labels-file", help="The classes instead: one a line, a description after a tab."),
+    typer.Option(
+        "--labels-file",
+        help="The classes instead: one a line; after a tab what it means, after more tabs texts typical of it.",
+    ),
 ]
 PathsOption = Annotated[
     bool,
@@ -68,21 +74,22 @@ def codebook(file: Path | None) -> str:
     return read_text(file)
 
 
-def named_classes(listed: str, file: Path | None) -> list[str] | dict[str, str]:
-    """The classes that were named, or those of a file with their descriptions; empty when none were.
+def named_classes(listed: str, file: Path | None) -> "list[LabelClass]":
+    """The classes that were named, or those of a file with what it says of them; empty when none were.
 
     Raises a usage error when both are given, ValueError for a name that comes twice, and OSError.
     """
+    from nextlabel.client.messages.label_classes import classes_of
+    from nextlabel.v1.project_service_pb2 import LabelClass
+
     if file is None:
-        return listed_names(listed)
+        return [LabelClass(name=name) for name in listed_names(listed)]
     if listed:
         raise typer.BadParameter("give --labels or --labels-file, not both")
-    lines = [line for line in read_text(file).split("\n") if line.strip()]
-    names = [line.partition("\t")[0].strip() for line in lines]
-    if len(set(names)) < len(names):
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"{file}: {', '.join(map(repr, repeated))} is there more than once")
-    return {name: line.partition("\t")[2].strip() for name, line in zip(names, lines, strict=True)}
+    try:
+        return classes_of(read_text(file))
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
 
 
 def score_range(value: str) -> tuple[float, float, float] | None:

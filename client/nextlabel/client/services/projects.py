@@ -18,8 +18,8 @@ from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
 if TYPE_CHECKING:
     from nextlabel.v1.project_service_pb2_grpc import ProjectServiceAsyncStub
 
-LabelNames = Iterable[str] | Mapping[str, str]
-"""Class names, or class names with their descriptions."""
+LabelNames = Iterable[str | pb.LabelClass] | Mapping[str, str]
+"""Class names, class names with their descriptions, or whole classes."""
 
 
 class OneProject(Service[Mode, Scope]):
@@ -174,6 +174,15 @@ class Projects(OneProject[Mode, OfServer]):
 
 def label_space(labels: LabelNames, *, paths: bool = False) -> pb.LabelSpace:
     """The label space with these classes, in this order. Raises TypeError for a text instead of names."""
-    described = labels.items() if isinstance(labels, Mapping) else ((name, "") for name in several(labels, "labels"))
-    classes = [pb.LabelClass(name=class_name(text_of(n, "labels")), description=d) for n, d in described]
-    return pb.LabelSpace(classes=classes, paths=paths)
+    given = (
+        (pb.LabelClass(name=name, description=said) for name, said in labels.items())
+        if isinstance(labels, Mapping)
+        else several(labels, "labels")
+    )
+    return pb.LabelSpace(classes=map(_label_class, given), paths=paths)
+
+
+def _label_class(given: str | pb.LabelClass) -> pb.LabelClass:
+    if not isinstance(given, pb.LabelClass):
+        return pb.LabelClass(name=class_name(text_of(given, "labels")))
+    return pb.LabelClass(name=class_name(given.name), description=given.description, examples=given.examples)

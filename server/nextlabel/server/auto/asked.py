@@ -15,6 +15,7 @@ from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.projects.label_paths import as_paths, path_problem
 from nextlabel.server.values.projects.projects import LabelClass
 from nextlabel.server.values.projects.score_range import ScoreRange
+from nextlabel.v1 import project_service_pb2 as pb
 
 OF_ROWS: Sequence[AnnotationTypeName] = ("single_label", "multi_label", "score")
 """What a row with one text can be asked for, and a learner can be trained on."""
@@ -25,12 +26,12 @@ class Asked:
     """One class of ``classes`` for each row, any number of them, or a score of ``scores``.
 
     Attributes:
-        classes: names with descriptions, '' for none; empty for scores.
+        classes: by name, in their order; empty for scores.
         paths: the names are paths, and what they are kinds of is among them.
     """
 
     annotation_type: AnnotationTypeName
-    classes: Mapping[str, str]
+    classes: Mapping[str, pb.LabelClass]
     scores: ScoreRange | None
     paths: bool = False
 
@@ -49,7 +50,7 @@ class Asked:
 
 def asked(
     annotation_type: AnnotationTypeName,
-    labels: Sequence[str] | Mapping[str, str],
+    labels: Sequence[pb.LabelClass],
     score_range: Sequence[float] | None,
     known: Iterable[Any],
     *,
@@ -58,7 +59,7 @@ def asked(
     """Return what is asked for; classes that nobody names are those of the known labels.
 
     Args:
-        labels: names of the classes.
+        labels: the classes; empty for those of the known labels.
         score_range: the smallest and the greatest score, and the step where there is one; None for 0 to 1.
         known: what `known_label` returns of each row, in the order of the rows.
         paths: names such as ``animal/cat`` are paths, for several labels a row.
@@ -72,14 +73,17 @@ def asked(
     if paths and annotation_type != "multi_label":
         raise InvalidArgument.field("--paths", "an answer names all that is above a class too: give --type multi_label")
     if annotation_type == "score":
-        return Asked(annotation_type, {}, _scores(labels, score_range, rows))
+        if labels:
+            raise InvalidArgument.field("--labels", "scores have no classes; say with --score-range which are allowed")
+        return Asked(annotation_type, {}, _scores(score_range, rows))
     if score_range is not None:
         raise InvalidArgument.field("--score-range", "it goes with --type score")
     named = {row: value if isinstance(value, list) else [value] for row, value in rows.items()}
     found = Counter(name for names in named.values() for name in names)
-    classes = dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels or sorted(_spelled_once(found)), "")
+    listed = labels or [pb.LabelClass(name=name) for name in sorted(_spelled_once(found))]
     if paths:
-        classes = _with_parents(classes)
+        listed = _with_parents(listed)
+    classes = {one.name: one for one in listed}
     if len(classes) < 2:
         raise InvalidArgument.field("--labels", "name at least two classes, such as --labels billing,delivery,other")
     name_of = named_as(classes)
@@ -93,12 +97,12 @@ def asked(
     return Asked(annotation_type, classes, None, paths)
 
 
-def _with_parents(classes: Mapping[str, str]) -> dict[str, str]:
+def _with_parents(classes: Sequence[pb.LabelClass]) -> Sequence[pb.LabelClass]:
     """Return the classes with those that they are kinds of, in the order of the project's label space."""
-    if problem := next(filter(None, map(path_problem, classes)), ""):
+    if problem := next(filter(None, (path_problem(one.name) for one in classes)), ""):
         raise InvalidArgument.field("--labels", problem)
-    placed = as_paths([LabelClass(name, description) for name, description in classes.items()])
-    return {one.name: one.description for one in placed}
+    given = {one.name: one for one in classes}
+    return [given.get(one.name, pb.LabelClass(name=one.name)) for one in as_paths([*map(LabelClass, given)])]
 
 
 def _spelled_once(found: Counter[str]) -> Sequence[str]:
@@ -123,9 +127,7 @@ def _places(strange: Sequence[tuple[int, Any]]) -> str:
     return ", ".join(each) + (f", and {len(rows) - len(shown):,} others" if len(rows) > len(shown) else "")
 
 
-def _scores(labels: Iterable[str], bounds: Sequence[float] | None, known: Mapping[int, float]) -> ScoreRange:
-    if [*labels]:
-        raise InvalidArgument.field("--labels", "scores have no classes; say with --score-range which are allowed")
+def _scores(bounds: Sequence[float] | None, known: Mapping[int, float]) -> ScoreRange:
     allowed = ScoreRange(*(bounds or ()))
     if allowed.problem:
         raise InvalidArgument.field("--score-range", allowed.problem)

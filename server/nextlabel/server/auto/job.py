@@ -44,7 +44,7 @@ class Job:
             allowed = wanted.scores
             self.client.projects.create(
                 PROJECT,
-                labels=wanted.classes,
+                labels=wanted.classes.values(),
                 paths=wanted.paths,
                 annotation_type=wanted.annotation_type,
                 score_range=(allowed.minimum, allowed.maximum, allowed.step) if allowed else None,

@@ -15,6 +15,7 @@ from nextlabel.server.embedded.classes import Classes, found_classes, known_labe
 from nextlabel.server.embedded.label_sets import found_in_sets, known_sets, matrix_of
 from nextlabel.server.values.projects.label_paths import as_paths, path_problem, with_ancestors
 from nextlabel.server.values.projects.projects import LabelClass
+from nextlabel.v1 import project_service_pb2 as pb
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,9 @@ class LabelerAnswers:
     @property
     def asked(self) -> Asked:
         """What the project asks for."""
-        descriptions = {name: self.classes.descriptions[name] for name in self.classes.names}
-        return Asked(self.kind.annotation_type, descriptions, None, self.kind.paths)
+        described = self.classes.descriptions
+        classes = {name: pb.LabelClass(name=name, description=described[name]) for name in self.classes.names}
+        return Asked(self.kind.annotation_type, classes, None, self.kind.paths)
 
     def known(self, y: Any, count: int, *, field: str = "y") -> list[Any]:
         """Return what is known of ``count`` texts; see `Kind.known`.

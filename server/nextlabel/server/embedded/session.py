@@ -142,8 +142,8 @@ class LabelerSession:
         """
         self._check(answers)
         wanted = answers.asked
-        descriptions = {name: wanted.classes[name] for name in self.class_names or wanted.classes}
-        self.job.prepare(replace(wanted, classes=descriptions), guidelines)
+        classes = {name: wanted.classes[name] for name in self.class_names or wanted.classes}
+        self.job.prepare(replace(wanted, classes=classes), guidelines)
         self.answers = answers
 
     def _check(self, answers: LabelerAnswers) -> None:

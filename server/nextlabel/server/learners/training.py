@@ -25,7 +25,7 @@ class DescribedClasses:
     Attributes:
         embeddings_ED: float32, one row a text.
         labels_E: int64, the class each describes.
-        weights_E: float32 above 0, in labels; those of a class sum to 1.
+        weights_E: float32 above 0, in labels.
     """
 
     embeddings_ED: Float32

@@ -31,6 +31,8 @@ class LimitSettings(Section):
     """Name of a class."""
 
     class_description_bytes: Count = _LIMITS.class_description_bytes
+    class_examples: Count = _LIMITS.class_examples
+    class_example_bytes: Count = _LIMITS.class_example_bytes
     """Description of a class."""
 
     label_space_bytes: Count = _LIMITS.label_space_bytes

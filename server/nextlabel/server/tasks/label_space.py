@@ -1,5 +1,6 @@
 """Names of the label space: an answer uses them as they are spelled, or is refused."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,13 +24,19 @@ def known_label(label: Any, task: Task) -> str:
 
 
 def label_lines(classes: Sequence[LabelClass]) -> str:
-    """Classes as a model is shown them, a line each, with what is said of them.
+    """Classes as a model is shown them, a line each, with what is said of them and with examples.
 
-    >>> print(label_lines([LabelClass("spam", "unasked for"), LabelClass("other")]))
+    >>> print(label_lines([LabelClass("spam", "unasked for", examples=("You won!",)), LabelClass("other")]))
     - spam: unasked for
+      for example: "You won!"
     - other
     """
-    return "\n".join(f"- {c.name}: {c.description}" if c.description else f"- {c.name}" for c in classes)
+    lines = []
+    for c in classes:
+        lines.append(f"- {c.name}: {c.description}" if c.description else f"- {c.name}")
+        # As JSON strings, since a line break in one would look like the next class.
+        lines += [f"  for example: {json.dumps(text, ensure_ascii=False)}" for text in c.examples]
+    return "\n".join(lines)
 
 
 def usual_label(task: Task) -> str:

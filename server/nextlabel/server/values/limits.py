@@ -21,6 +21,8 @@ class Limits:
     classes: int = 1_000
     class_name_bytes: int = 200
     class_description_bytes: int = 4_096
+    class_examples: int = 20
+    class_example_bytes: int = 4_096
     label_space_bytes: int = 2_097_152
     guidelines_bytes: int = 262_144
     embedding_dimension: int = 8_192

@@ -269,7 +269,7 @@ def _learning(base: Foundation, pool: PoolParts, projects: ProjectParts, labelin
         clock=base.clock,
         budgets=projects.budgets,
         models_dir=base.settings.data_dir / "models",
-        descriptions=DescribedClassesSource(pool.embedding),
+        descriptions=DescribedClassesSource(pool.embedding, pool.pools),
         advice=AdviceSource(base.store),
     )
 

@@ -124,7 +124,7 @@ BYTES = {
     "Guidelines.critique": LIMITS.guidelines_bytes,
     "Guidelines.text": LIMITS.guidelines_bytes,
     "Item.text": LIMITS.item_text_bytes,
-    "LabelSpace": LIMITS.label_space_bytes + 16 * CLASSES,
+    "LabelSpace": LIMITS.label_space_bytes + (16 + 4 * LIMITS.class_examples) * CLASSES,
     "Lease": values.PAGE_BYTES,
     "JudgingProblem.problem": 4 * 320,  # characters
     "ModelCount.model": 4 * 200,  # characters

@@ -45,7 +45,7 @@ KEPT = {
     "SubmitAnnotations.annotations.feedback",
     "SubmitAnnotations.annotations.rationale",
     "SubmitAnnotations.annotator",
-    "UpdateProject.project.label_space.classes.description",
+    "UpdateProject.project.label_space.classes.examples",
 }
 
 

@@ -1,6 +1,7 @@
 """`nextlabel project`: create, list, show, update and delete projects."""
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,7 +36,6 @@ from nextlabel.client.cli.options import (
     StrategyOption,
     StrategyParamOption,
     key_values,
-    listed_names,
 )
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.output.patience import patience
@@ -193,6 +193,10 @@ def update(
     add_labels: Annotated[
         str, typer.Option(metavar="D,E", help="Classes to append; classes are never removed or renamed.")
     ] = "",
+    labels_file: Annotated[
+        Path | None,
+        typer.Option(help="All classes, described anew, as a file that `project create` takes; new ones at the end."),
+    ] = None,
     estimator: Annotated[str | None, typer.Option(help="Estimator of the learner.")] = None,
     estimator_param: EstimatorParamOption = None,
     strategy: Annotated[str | None, typer.Option(help="Default strategy.")] = None,
@@ -207,15 +211,16 @@ def update(
 ) -> None:
     """Change what is given and leave the rest."""
     changes = (estimator, strategy, overlap, lease_ttl, audit_share, show_suggestions, gold_share, consensus)
-    if not add_labels and not estimator_param and not strategy_param and all(change is None for change in changes):
+    if add_labels and labels_file:
+        raise typer.BadParameter("give --add-labels or --labels-file, not both")
+    if not any((add_labels, labels_file, estimator_param, strategy_param)) and all(one is None for one in changes):
         raise typer.BadParameter("give at least one thing to change; see nextlabel project update --help")
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        labels: dict[str, str] | None = None
+        labels = named_classes("", labels_file) if labels_file else None
         if add_labels:
-            labels = {c.name: c.description for c in client.projects.get(name).label_space.classes}
-            labels |= dict.fromkeys(listed_names(add_labels), "")
+            labels = [*client.projects.get(name).label_space.classes, *named_classes(add_labels, None)]
         project = client.projects.update(
             name,
             labels=labels,

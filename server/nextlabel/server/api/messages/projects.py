@@ -91,7 +91,7 @@ def _score_range(message: pb.Project) -> ScoreRange:
 
 
 def _classes(message: pb.LabelSpace) -> Sequence[LabelClass]:
-    return [LabelClass(composed(c.name), c.description) for c in message.classes]
+    return [LabelClass(composed(c.name), c.description, examples=tuple(c.examples)) for c in message.classes]
 
 
 def changes(message: pb.Project, paths: Sequence[str]) -> ProjectChanges:
@@ -126,7 +126,9 @@ def project_message(project: Project, counts: PoolCounts | None, model_version: 
         name=project.name,
         annotation_type=ANNOTATION_TYPES[project.annotation_type],
         label_space=pb.LabelSpace(
-            classes=[pb.LabelClass(name=c.name, description=c.description) for c in project.classes],
+            classes=[
+                pb.LabelClass(name=c.name, description=c.description, examples=c.examples) for c in project.classes
+            ],
             paths=project.paths,
         ),
         score_range=_range_message(project),

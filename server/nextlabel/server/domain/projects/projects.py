@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from nextlabel.server.assessment.consensus.choice import METHODS
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.budgets.reconciliation import close_books
+from nextlabel.server.domain.projects.label_spaces import class_violations, merged_classes, new_paths, paths_of
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.tasks.registry import task_type
@@ -17,14 +18,12 @@ from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, 
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.limits import Limits
-from nextlabel.server.values.projects.class_names import holds_invisible
 from nextlabel.server.values.projects.guidelines import (
     Guidelines,
     GuidelinesEffect,
     GuidelinesStatus,
     GuidelinesVersion,
 )
-from nextlabel.server.values.projects.label_paths import SEPARATOR, as_paths, path_problem
 from nextlabel.server.values.projects.projects import CHOSEN, CROWDLAB, MAJORITY, Component, LabelClass, Project
 from nextlabel.server.values.projects.score_range import ScoreRange
 
@@ -104,7 +103,7 @@ class Projects:
             id=ProjectId(self.new_id()),
             name=new.name,
             annotation_type=new.annotation_type,
-            classes=_new_paths(new) if new.paths else tuple(new.classes),
+            classes=new_paths(new.annotation_type, new.classes) if new.paths else tuple(new.classes),
             guidelines_version=1,
             embedding_model=new.embedding_model,
             embedding_dimension=new.embedding_dimension,
@@ -153,8 +152,8 @@ class Projects:
             if (value := getattr(changes, key)) is not None
         }  # fmt: skip
         if changes.classes is not None:
-            wanted = _paths(changes.classes) if project.paths else changes.classes
-            named["classes"] = _merged_classes(project.classes, wanted)
+            wanted = paths_of(changes.classes) if project.paths else changes.classes
+            named["classes"] = merged_classes(project.classes, wanted)
         changed = replace(project, **named, updated_at=self.clock.now())
         self._check(changed)
         tx.projects.update(changed)
@@ -255,71 +254,13 @@ class Projects:
 
     def _check(self, project: Project) -> None:
         violations = [
-            *_class_violations(project, self.limits),
+            *class_violations(project, self.limits),
             *_range_violations(project, self.limits),
         ]
         if violations:
             raise InvalidArgument(violations)
         self.check_learner(project)
         self.check_strategy(project.strategy)
-
-
-def _new_paths(new: NewProject) -> tuple[LabelClass, ...]:
-    if new.annotation_type is not AnnotationType.MULTI_LABEL:
-        raise InvalidArgument.field(
-            "label_space.paths",
-            "only classes of multi_label annotations can be paths, as an answer names all above it too",
-        )
-    if not any(SEPARATOR in c.name for c in new.classes):
-        raise InvalidArgument.field("label_space.paths", "no class is a path such as 'animal/cat'; leave paths out")
-    return _paths(new.classes)
-
-
-def _paths(classes: Sequence[LabelClass]) -> tuple[LabelClass, ...]:
-    wrong = [(f"label_space.classes[{i}].name", text) for i, c in enumerate(classes) if (text := path_problem(c.name))]
-    if wrong:
-        raise InvalidArgument(wrong)
-    return as_paths(classes)
-
-
-def _class_violations(project: Project, limits: Limits) -> list[tuple[str, str]]:
-    """Return what is wrong with a label space, field by field."""
-    classes = project.classes
-    path = "label_space.classes"
-    if problem := _count_problem(project, limits):
-        return [(path, problem)]
-    size = sum(len(c.name.encode()) + len(c.description.encode()) for c in classes)
-    if size > limits.label_space_bytes:
-        most = limits.label_space_bytes
-        return [(path, f"at most {most} bytes of UTF-8 in all names and descriptions together, got {size}")]
-    found = []
-    first_seen: dict[str, int] = {}
-    for i, c in enumerate(classes):
-        if not c.name.strip() or c.name != c.name.strip():
-            found.append((f"{path}[{i}].name", "must not be empty or begin or end with a space"))
-        elif holds_invisible(c.name):
-            found.append(
-                (f"{path}[{i}].name", "must not hold control characters, line separators or marks of direction")
-            )
-        elif len(c.name.encode()) > limits.class_name_bytes:
-            found.append((f"{path}[{i}].name", f"at most {limits.class_name_bytes} bytes of UTF-8"))
-        elif c.name in first_seen:
-            found.append((f"{path}[{i}].name", f"{c.name!r} is already class {first_seen[c.name]}"))
-        if len(c.description.encode()) > limits.class_description_bytes:
-            found.append((f"{path}[{i}].description", f"at most {limits.class_description_bytes} bytes"))
-        first_seen.setdefault(c.name, i)
-    return found
-
-
-def _count_problem(project: Project, limits: Limits) -> str:
-    """Return what is wrong with the number of classes; '' when nothing is."""
-    count = len(project.classes)
-    needed = task_type(project.annotation_type).needs_classes
-    if needed and count < 2:
-        return f"a label space needs at least 2 classes, got {count}"
-    if count and not needed:
-        return f"{project.annotation_type.shown} annotations have no classes; leave them out"
-    return f"at most {limits.classes} classes, got {count}" if count > limits.classes else ""
 
 
 def _range_violations(project: Project, limits: Limits) -> list[tuple[str, str]]:
@@ -351,15 +292,3 @@ def _consensus_problem(project: Project) -> str:
         return ""
     of_type = f"one of {', '.join(allowed)} in projects of {project.annotation_type.shown} annotations"
     return f"{of_type}, got {project.consensus[:50]!r}"
-
-
-def _merged_classes(present: Sequence[LabelClass], wanted: Sequence[LabelClass]) -> tuple[LabelClass, ...]:
-    """Return the new label space, which must keep every present class in its place."""
-    names = [c.name for c in wanted[: len(present)]]
-    if names != [c.name for c in present]:
-        raise InvalidArgument.field(
-            "label_space.classes",
-            "classes may be added at the end and described anew, not removed, renamed or reordered; expected to "
-            f"begin with {', '.join(repr(c.name) for c in present[:10])}",
-        )
-    return tuple(wanted)

@@ -37,7 +37,8 @@ def expected_heads(answers: Answers, described: DescribedClasses) -> TrainedHead
 
 def class_directions(described: DescribedClasses, n_classes: int) -> Float64:
     """Return the mean embedding of the texts of each class, (C, D); 0 for a class without any."""
-    share_CE = np.eye(n_classes)[described.labels_E].T * described.weights_E
+    weight_CE = np.eye(n_classes)[described.labels_E].T * described.weights_E
+    share_CE = weight_CE / np.maximum(weight_CE.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     return np.asarray(share_CE @ described.embeddings_ED.astype(np.float64))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from nextlabel.server.values.projects.projects import LabelClass
 
@@ -78,4 +79,4 @@ def path_problem(name: str) -> str:
 
 
 def _below(c: LabelClass) -> LabelClass:
-    return LabelClass(c.name, c.description, c.name.rpartition(SEPARATOR)[0])
+    return replace(c, parent=c.name.rpartition(SEPARATOR)[0])

@@ -12,11 +12,15 @@ from nextlabel.server.values.projects.score_range import ScoreRange
 
 @dataclass(frozen=True, slots=True)
 class LabelClass:
-    """One class of a label space; one with a ``parent`` is a kind of that class (see `label_paths`)."""
+    """One class of a label space; one with a ``parent`` is a kind of that class (see `label_paths`).
+
+    ``examples`` are texts that are typical of it.
+    """
 
     name: str
     description: str = ""
     parent: str = ""
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from nextlabel.client.errors import NextlabelError
 from nextlabel.client.items import Columns
+from nextlabel.client.messages.label_classes import classes_of
 from nextlabel.client.readers.errors import FileError
 from nextlabel.client.readers.file import ItemFile
 from nextlabel.client.services.pool import Pool
@@ -79,15 +80,15 @@ async def create_project(request: Request) -> Response:
     who = visitor(request)
     filled = await request.form()
     name = _text(filled, "name")
-    classes = dict.fromkeys(line.strip() for line in _text(filled, "classes").splitlines() if line.strip())
     kind = _text(filled, "kind") or _ONE
     if kind not in _KINDS:
         raise InvalidArgument.field("kind", f"one of {', '.join(_KINDS)}, got {kind!r}")
-    project = pb.Project(
-        name=name,
-        annotation_type=_KINDS[kind],
-        label_space=pb.LabelSpace(classes=[pb.LabelClass(name=label) for label in classes], paths=kind == _PATHS),
-    )
+    try:
+        classes = classes_of(_text(filled, "classes"))
+    except ValueError as error:
+        return page(request, "new.html", status=400, filled=filled, problem=f"classes: {error}")
+    label_space = pb.LabelSpace(classes=classes, paths=kind == _PATHS)
+    project = pb.Project(name=name, annotation_type=_KINDS[kind], label_space=label_space)
     asked = pb.CreateProjectRequest(
         request_id=_text(filled, "request_id") or new_id(), project=project, guidelines=_text(filled, "guidelines")
     )

@@ -77,9 +77,9 @@ async def _show(request: Request, *, review: bool = False, unlabeled: int = 0, a
     return page(request, "label.html", project=project, config=config, guidelines=guidelines, classes=config["classes"])
 
 
-def _class(c: projects_pb.LabelClass, *, paths: bool) -> dict[str, str]:
+def _class(c: projects_pb.LabelClass, *, paths: bool) -> dict[str, Any]:
     parent = c.name.rpartition(SEPARATOR)[0] if paths else ""
-    return {"name": c.name, "description": c.description, "parent": parent}
+    return {"name": c.name, "description": c.description, "parent": parent, "examples": list(c.examples)}
 
 
 async def lease(request: Request) -> Response:
