@@ -111,6 +111,7 @@ async def test_without_an_answer_the_learner_predicts_and_it_is_said_why(
     assert [answer.source is AdviceUse.LEARNER for answer in found.answers] == [False, True]
     assert found.failure.startswith(f"{NAME}: ")
     assert said in found.failure
+    assert found.asked == 0
 
 
 async def test_a_model_that_heard_no_advice_says_so(service: LlmService) -> None:

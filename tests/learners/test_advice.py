@@ -134,6 +134,19 @@ def test_what_each_advisor_is_worth_is_told() -> None:
     assert choice.worths[0].weight > 1 > choice.worths[2].weight
 
 
+def test_the_weight_of_an_advisor_is_that_of_what_it_says_on_the_mean() -> None:
+    """One that says ".9" of nearly all is worth what it is worth at .9, and as much as one that never says how sure."""
+    embeddings, labels = _world(0.0)
+    named = _right_in(0.8, labels)
+    weights = []
+    for confidences in (0.9 + 0.05 * (named == labels), [None] * len(labels)):
+        said = [{"a": Opinion({int(c): 1.0}, s)} for c, s in zip(named, confidences, strict=True)]
+        choice = _trained(embeddings, labels, advice_features(said, ("a",), len(CLASSES)), 60).description.advice
+        assert choice is not None
+        weights.append(choice.worths[0].weight)
+    assert weights[0] > 0.5 * weights[1] > 0.5
+
+
 def test_labels_that_are_not_trusted_say_nothing_about_an_advisor() -> None:
     """An LLM's labels would say that the LLM is always right."""
     embeddings, labels = _world(0.0)

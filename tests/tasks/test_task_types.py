@@ -178,6 +178,11 @@ def test_sampling_ends_at_the_most_that_is_allowed(annotation_type):
             assert kind.enough([sample(body) for body in BODIES[annotation_type] * high][:high], agree, most)
 
 
+def test_an_answer_without_a_label_is_called_that():
+    with pytest.raises(InvalidAnswerError, match="no label was given"):
+        read_answer({"confidence": 0.9}, task(AnnotationType.SINGLE_LABEL), AnswerForm())
+
+
 def test_a_text_that_nobody_can_see_is_no_answer():
     with pytest.raises(InvalidAnswerError):
         read_answer({"text": "\u200b\u2060"}, task(AnnotationType.TEXT), AnswerForm())

@@ -255,7 +255,8 @@ class AdvisorWorth(_message.Message):
     right: _builtins.int
     """On how many of them the class that it holds most probable is the label."""
     weight: _builtins.float
-    """By how much its naming a class raises the log-odds of that class against the others, on the mean over classes.
+    """By how much its naming a class, as surely as it does on the mean, raises the log-odds of that class against the others,
+    on the mean over classes.
     Small or below 0 where it tends to be wrong, what is presumed without labels, 0 where advice is not heard.
     """
     def __init__(

@@ -137,6 +137,7 @@ async def test_breaker_stops_a_run_of_invalid_answers_and_keeps_what_was_paid(
     with pytest.raises(AnnotatorStopped) as stopped:
         await collect(make_annotator(technique=ONE_ATTEMPT), make_task(), make_items(500), into=seen)
     assert stopped.value.reason == "ANNOTATOR_INVALID_RATE"
+    assert f"invalid; the last one: {list(seen.values())[-1].detail}); check" in stopped.value.message
     assert len(seen) == fake.books.charged_requests < 40
 
 

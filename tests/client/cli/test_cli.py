@@ -60,6 +60,18 @@ def test_classes_can_come_from_a_file_with_descriptions(cli: Cli, state: State, 
     ]
 
 
+def test_names_with_commas_are_shown_as_they_are_given(cli: Cli, state: State) -> None:
+    given = 'plain, "Sales, EMEA", "say ""hi"""'
+    pipe, end = os.pipe()
+    os.write(end, b"From a pipe.")
+    os.close(end)
+    done = cli("project", "create", "news", "--labels", given, "--guidelines", f"/dev/fd/{pipe}")
+    os.close(pipe)
+    assert done.code == 0, done.err
+    assert given in done.out
+    assert state.guidelines["news"][0].text == "From a pipe."
+
+
 def test_classes_can_be_described_anew_and_added(cli: Cli, news: str, state: State, tmp_path: Path) -> None:
     classes = tmp_path / "classes.txt"
     classes.write_text("sports\tgames\tThey won 3:1.\npolitics\tparties\n")

@@ -1,6 +1,7 @@
 """Runs whose answers are kept as advice."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from nextlabel.server.domain.learning.types.task_learners import task_learner
 from nextlabel.server.learners.candidates.advice_choice import AdviceUse
-from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
@@ -101,7 +102,23 @@ async def test_a_budget_of_money_ends_the_run_after_what_was_paid_is_learned(ser
     assert run.stop_reason is StopReason.BUDGET
     known = await advice_of(service, project)
     assert 0 < len(known) < len(IDS)
+    assert run.message.endswith(f"{NAME} has advised on {len(known)} of {len(IDS)} items")
     assert await service.parts.base.store.read(lambda tx: tx.models.latest(project.id)) is not None
+
+
+async def test_an_annotator_advises_in_one_run_at_a_time(service: LlmService) -> None:
+    """Two would pay for advice about the same items."""
+    project, runs = await service.filled(), service.parts.runs.runs
+    ended = await advised(service, project)
+    assert "no model hears it yet: label some items" in ended.message
+    store = service.parts.base.store
+    began = await store.write(lambda tx: runs.start(tx, project, ended.spec))
+    await store.write(lambda tx: runs.pause(tx, project, began.id))
+    with pytest.raises(FailedPrecondition, match=f"{began.id} has {NAME} advise on all items already and is paused"):
+        await store.write(lambda tx: runs.start(tx, project, ended.spec))
+    other = replace(ended.spec, annotator=AnthropicOptions(MODEL, name="another"))
+    await store.write(lambda tx: runs.start(tx, project, other))
+    await store.write(lambda tx: runs.start(tx, project, replace(ended.spec, advice=False, limit=Cost(labels=1))))
 
 
 async def test_predictions_of_items_hear_advice_and_those_of_embeddings_do_not(tmp_path: Path) -> None:

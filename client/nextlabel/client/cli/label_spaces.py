@@ -67,7 +67,7 @@ def codebook(file: Path | None) -> str:
     """
     if file is None:
         return ""
-    if not file.is_file():
+    if not (file.is_file() or file.is_fifo()):
         raise typer.BadParameter(
             f"there is no file {str(file)!r}; put the text into a file and name that", param_hint="--guidelines"
         )

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -48,6 +48,15 @@ def listed_names(listed: str) -> list[str]:
     if not all(names):
         raise typer.BadParameter(f"there is an empty name in {listed!r}")
     return names
+
+
+def listing(names: Iterable[str]) -> str:
+    """Names as `listed_names` reads them.
+
+    >>> listing(["sports", "arts, letters"])
+    'sports, "arts, letters"'
+    """
+    return ", ".join('"' + name.replace('"', '""') + '"' if set(name) & {",", '"'} else name for name in names)
 
 
 def share(given: str) -> float:

@@ -18,6 +18,8 @@ def label_schema(task: Task) -> dict[str, Any]:
 
 def known_label(label: Any, task: Task) -> str:
     """`label`, if it is in the label space of the task; else raise `InvalidAnswerError`."""
+    if label is None:
+        raise InvalidAnswerError("no label was given")
     if not isinstance(label, str) or label not in task.label_names:
         raise InvalidAnswerError(f"{str(label)[:80]!r} is not in the label space")
     return label

@@ -36,6 +36,7 @@ from nextlabel.client.cli.options import (
     StrategyOption,
     StrategyParamOption,
     key_values,
+    listing,
 )
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.output.patience import patience
@@ -300,7 +301,7 @@ def _show(project: dict[str, Any], output: Output) -> None:
     classes = (project["label_space"] or {"classes": []})["classes"]
     counts = project["counts"] or {}
     summaries = {
-        "label_space": ", ".join(label_class["name"] for label_class in classes),
+        "label_space": listing(label_class["name"] for label_class in classes),
         "embedding": _embedding(project["embedding"]),
         "re_embedding": _taking_over(project["re_embedding"]),
         "learner": project["learner"]["estimator"] if project["learner"] else None,

@@ -384,7 +384,7 @@ class _Shift:
                 self.stopped = self.stopped or reason
 
     async def _give(self, item: ItemToAnnotate, answer: Answer) -> None:
-        self._annotator.breaker.record(answer.outcome)
+        self._annotator.breaker.record(answer.outcome, answer.detail)
         self._annotator.models.record(answer.provenance.answered_model)
         await self.results.put((item, answer))
 

@@ -118,7 +118,7 @@ class AdvisedPredictions:
             given, failure = await self._ask(project, name, list(missing.values())) if missing else ({}, "")
             for row, answer in given.items():
                 known.setdefault(row, {})[name] = answer
-            asked += len(given)
+            asked += sum(answer.outcome.reaches_learner for answer in given.values())
             cost = reduce(Cost.__add__, (answer.provenance.cost for answer in given.values()), cost)
             failures += [f"{name}: {failure}"] if failure else []
         heard = features_of(

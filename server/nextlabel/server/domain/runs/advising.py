@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.runs.batch_annotation import Answered, BatchAnnotation
-from nextlabel.server.domain.runs.endings import HALTED, End
+from nextlabel.server.domain.runs.endings import HALTED, End, end_by, is_halt
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.ports.run_annotators import RunAnnotator
@@ -40,7 +40,7 @@ class Advising:
         """Ask until every item has advice, the rounds are over or somebody stops or pauses the run; then train with it.
 
         Raises:
-            BudgetExhausted, AnnotatorStopped: after a model was trained with what was answered.
+            AnnotatorStopped: somebody stopped or paused the run, after a model was trained with what was answered.
         """
         name = source.annotator.name
         waiting = await self.waiting(project, name, run.spec.seed)
@@ -54,12 +54,14 @@ class Advising:
                 part = waiting[first : first + run.spec.batch_size]
                 await self.annotation.ask(project, run, source, part, keep)
             else:
-                end = End(StopReason.POOL_EMPTY, await self._told(project, name))
-        except (BudgetExhausted, AnnotatorStopped):
-            await self.rounds.learn(project, run)
-            raise
+                end = End(StopReason.POOL_EMPTY, f"{name} was asked about every item")
+        except (BudgetExhausted, AnnotatorStopped) as error:
+            if is_halt(error):
+                await self.rounds.learn(project, run)
+                raise
+            end = end_by(error)
         await self.rounds.learn(project, run)
-        return end
+        return end if end is HALTED else replace(end, message=f"{end.message}; {await self._told(project, run, name)}")
 
     async def waiting(self, project: Project, annotator: str, seed: int) -> Sequence[int]:
         """Return the rows that an annotator has not advised on, in the order to ask.
@@ -93,6 +95,11 @@ class Advising:
             return End(StopReason.MAX_ROUNDS, f"{current.round} rounds are done")
         return None
 
-    async def _told(self, project: Project, annotator: str) -> str:
+    async def _told(self, project: Project, run: Run, annotator: str) -> str:
+        """Return how far the annotator is, and what is missing for it to be heard."""
         advised = await self.store.read(lambda tx: len(tx.advice.rows(project.id, annotator)))
-        return f"{annotator} was asked about every item and has advised on {advised}"
+        left = len(await self.waiting(project, annotator, run.spec.seed))
+        told = f"{annotator} has advised on {advised:,} of {advised + left:,} items"
+        if await self.rounds.has_model(project):
+            return told
+        return f"{told}; no model hears it yet: label some items, then train"

@@ -119,7 +119,7 @@ class RunDriver:
             run, project = await self._as_they_are_now(run, project)
 
     async def _with_outlook(self, project: Project, run: Run, end: End) -> End:
-        if end.reason not in _IN_ORDER:
+        if end.reason not in _IN_ORDER or run.spec.advice:
             return end
         outlook = await self.forecasts.of_run(project, run.id)
         return replace(end, message=f"{end.message}; {outlook}") if outlook else end

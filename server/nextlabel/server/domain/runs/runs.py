@@ -10,6 +10,7 @@ from nextlabel.server.domain.budgets.reconciliation import abandon_run
 from nextlabel.server.domain.learning.types.task_learners import learns
 from nextlabel.server.domain.quality.canary_runs import check_canaries
 from nextlabel.server.domain.reports.routing import check_routable
+from nextlabel.server.domain.runs.advising_rules import check_advises_alone
 from nextlabel.server.domain.runs.collecting import check_collecting
 from nextlabel.server.domain.runs.rewriting_rules import check_rewriting
 from nextlabel.server.domain.runs.route_rules import route_violations
@@ -70,10 +71,12 @@ class Runs:
             InvalidArgument: a field is out of range or unknown.
             NotFound: there are no labels to replay under the name that is given, or no such item as is listed.
             FailedPrecondition: canaries are asked for and there is no gold to make them of, its scope asks for what a
-                learner says and there is no model, or it is to follow routes and answers are no single labels.
+                learner says and there is no model, it is to follow routes and answers are no single labels, or another
+                run has its annotator advise.
         """
         self.check(project, spec)
         check_scope(tx, project, spec)
+        check_advises_alone(tx, project, spec)
         for asked in members_of(spec.annotator):
             if isinstance(asked, ReplayOptions):
                 _check_replay_set(tx, project, asked.label_set)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextlabel.server.learners.advice.features import KINDS
+from nextlabel.server.learners.advice.usual_confidence import UsualConfidence
 from nextlabel.server.learners.candidates.linear import softmax
 
 Float32 = NDArray[np.float32]
@@ -56,11 +57,14 @@ class Blend:
     intercept_C: Float32
     learner_vote: float = 0.0
 
-    def weight(self, place: int) -> float:
-        """By how much the advisor at this place, naming a class, raises its log-odds over the others', on the mean."""
+    def weight(self, place: int, usual: UsualConfidence) -> float:
+        """By how much the advisor at this place, naming a class as surely as it does on the mean, raises its log-odds.
+
+        Over those of the others, on the mean over classes.
+        """
         n_classes = len(self.intercept_C)
-        first = place * KINDS * n_classes
-        named_CC = self.advice_CF[:, first : first + n_classes].astype(np.float64)
+        of_advisor_CKC = self.advice_CF.reshape(n_classes, len(self.advisors), KINDS, n_classes)[:, place]
+        named_CC = of_advisor_CKC[:, 0].astype(np.float64) + of_advisor_CKC[:, 1] * usual.means_AC[place]
         if n_classes < 2:
             return 0.0
         own = np.trace(named_CC)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nextlabel.server.learners.advice.blend import Blend, named_by
 from nextlabel.server.learners.advice.features import KINDS
 from nextlabel.server.learners.advice.fitting import ENOUGH_LABELS, PRESUMED_RIGHT, PRESUMED_WRONG, Known, fit_blend
+from nextlabel.server.learners.advice.usual_confidence import UsualConfidence
 from nextlabel.server.learners.candidates.advice_choice import AdviceChoice, AdviceScore, AdviceUse, AdvisorWorth
 from nextlabel.server.learners.candidates.calibration import calibrate
 from nextlabel.server.learners.candidates.choice import stratified_folds
@@ -78,8 +79,9 @@ def _right(advisors: tuple[str, ...], known: Known) -> Sequence[tuple[int, int]]
 
 def _worths(advisors: tuple[str, ...], known: Known, blend: Blend | None) -> tuple[AdvisorWorth, ...]:
     counts = zip(advisors, _right(advisors, known), strict=True)
+    usual = UsualConfidence.of(known.evidence.advice_nF, len(advisors))
     return tuple(
-        AdvisorWorth(advisor, labels, right, 0.0 if blend is None else blend.weight(place))
+        AdvisorWorth(advisor, labels, right, 0.0 if blend is None else blend.weight(place, usual))
         for place, (advisor, (labels, right)) in enumerate(counts)
     )
 

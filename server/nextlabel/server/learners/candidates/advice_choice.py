@@ -39,8 +39,8 @@ class AdvisorWorth:
     Attributes:
         labels: trusted labels of items that it advised on, answers of gold items among them.
         right: on how many of them the class that it holds most probable is the label.
-        weight: by how much its naming a class raises the log-odds of that class against the others, on the mean over
-            classes; 0 where advice is not heard.
+        weight: by how much its naming a class, as surely as usual, raises the log-odds of that class against the
+            others, on the mean over classes; 0 where advice is not heard.
     """
 
     advisor: str
