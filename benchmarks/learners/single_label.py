@@ -2,10 +2,11 @@
 
     python -m benchmarks.learners.single_label DATA_DIR --seeds 10
 
-Labels are true, or those of an annotator who errs on a fifth of the items, at random or by confusing each class with
-the one whose items are most like it. Skewed pools are drawn from the sets, the test part stays as it is. Results are
-appended to a JSONL file, so that an interrupted run goes on where it was. The tables are printed and, with
-``--document``, written between the table markers of that file.
+Labels are true, or those of an annotator who errs on a share of the items, at random or by confusing each class with
+the one whose items are most like it. What errors cost is the accuracy with true labels less that with errors. Skewed
+pools are drawn from the sets, the test part stays as it is. Results are appended to a JSONL file, so that an
+interrupted run goes on where it was. The tables are printed and, with ``--document``, written between the table
+markers of that file.
 
 Baseline: scikit-learn's ``LogisticRegression(C=10, class_weight="balanced")``; where a seed draws a single class, it
 predicts that class. Both see the same labels; the default learner also sees up to 5,000 unlabeled rows and the names
@@ -37,11 +38,23 @@ from nextlabel.server.learners.training import DescribedClasses, TrainingSet
 SIZES = (20, 50, 100, 200, 500)
 FEWEST_SEEDS = 3  # for an interval
 FEW = 100  # "up to 100 labels"
-ERRORS = 0.2
+ERRORS = (0.2, 0.3)
 ERRING_LABELS = 100
 DRAWN_AS_POOL = 20_000  # with replacement: enough for the second decimal
 SKEWED = ", skewed"
 PEOPLE, RANDOM, CONFUSIONS = "people", "random errors", "confusions"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """Who labels, how many items, and which share of them wrongly."""
+
+    annotator: str
+    labels: int
+    errors: float = 0.0
+
+    def __str__(self) -> str:
+        return self.annotator if self.annotator == PEOPLE else f"{self.errors:.0%} {self.annotator}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,7 @@ class Trial:
     """Scores in [0, 1] on the test part after `labels` random labels by an annotator.
 
     Attributes:
+        errors: share of the labels that are wrong, unless people label.
         default_ece_as_pool: the same on test items drawn with the class shares of a skewed pool; None for others, whose
             test part has the shares of the pool.
     """
@@ -65,6 +79,12 @@ class Trial:
     candidate: str
     seconds: float
     default_ece_as_pool: float | None = None
+    errors: float = 0.0
+
+    @property
+    def cell(self) -> Cell:
+        """Who labeled, and how many."""
+        return Cell(self.annotator, self.labels, self.errors)
 
 
 def skewed(data: LabeledSet, seed: int) -> LabeledSet:
@@ -86,15 +106,15 @@ def skewed(data: LabeledSet, seed: int) -> LabeledSet:
     )
 
 
-def answers(data: LabeledSet, labeled_n: NDArray[np.int64], annotator: str, seed: int) -> NDArray[np.int64]:
+def answers(data: LabeledSet, labeled_n: NDArray[np.int64], cell: Cell, seed: int) -> NDArray[np.int64]:
     """The labels that an annotator gives to some training rows."""
     truth: NDArray[np.int64] = data.train_labels_N[labeled_n]
-    if annotator == PEOPLE:
+    if cell.annotator == PEOPLE:
         return truth
     rng = np.random.default_rng([seed, 1])
-    wrong = rng.random(len(truth)) < ERRORS
+    wrong = rng.random(len(truth)) < cell.errors
     classes = len(data.classes)
-    if annotator == RANDOM:
+    if cell.annotator == RANDOM:
         return np.asarray(np.where(wrong, (truth + rng.integers(1, classes, len(truth))) % classes, truth))
     centres = np.stack([data.train_embeddings_ND[data.train_labels_N == c].mean(axis=0) for c in range(classes)])
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
@@ -102,14 +122,15 @@ def answers(data: LabeledSet, labeled_n: NDArray[np.int64], annotator: str, seed
     return np.asarray(np.where(wrong, alike.argmax(axis=1)[truth], truth))
 
 
-def run_trial(data: LabeledSet, names_CD: NDArray[np.float32], annotator: str, seed: int, labels: int) -> Trial:
+def run_trial(data: LabeledSet, names_CD: NDArray[np.float32], cell: Cell, seed: int) -> Trial:
+    labels = cell.labels
     order = np.random.default_rng(seed).permutation(len(data.train_labels_N))
     labeled, pool = order[:labels], order[labels:][:MAX_POOL_SAMPLE]
     classes = len(data.classes)
     training = TrainingSet(
         data.train_embeddings_ND[labeled],
-        answers(data, labeled, annotator, seed),
-        np.full(labels, annotator == PEOPLE),
+        answers(data, labeled, cell, seed),
+        np.full(labels, cell.annotator == PEOPLE),
         np.ones(labels, np.float32),
         None,
         data.classes,
@@ -122,15 +143,16 @@ def run_trial(data: LabeledSet, names_CD: NDArray[np.float32], annotator: str, s
     choice = model.description.choice
     return Trial(
         set=data.name,
-        annotator=annotator,
+        annotator=cell.annotator,
         seed=seed,
         labels=labels,
+        errors=cell.errors,
         baseline=baseline.accuracy,
         default=default.accuracy,
         baseline_f1=baseline.macro_f1,
         default_f1=default.macro_f1,
         default_ece=default.ece,
-        candidate="none" if choice is None else str(choice.candidate) + " + names" * choice.described,
+        candidate="none" if choice is None else f"{choice}{' + names' * choice.uses_descriptions}",
         seconds=round(seconds, 3),
         default_ece_as_pool=_ece_as_pool(data, model, seed) if data.name.endswith(SKEWED) else None,
     )
@@ -156,20 +178,21 @@ def _baseline(data: LabeledSet, training: TrainingSet, like: Model) -> ClassEval
 
 
 def missing_trials(
-    sets: Sequence[LabeledSet], sizes: Sequence[int], seeds: int, done: Sequence[Trial]
-) -> Iterator[tuple[LabeledSet, str, int, int]]:
+    sets: Sequence[LabeledSet], sizes: Sequence[int], errors: Sequence[float], seeds: int, done: Sequence[Trial]
+) -> Iterator[tuple[LabeledSet, Cell, int]]:
     """Seed by seed over all sets, so that an unfinished run says something about each of them."""
-    known = {(trial.set, trial.annotator, trial.seed, trial.labels) for trial in done}
-    cells = [(PEOPLE, n) for n in sizes] + [(RANDOM, ERRING_LABELS), (CONFUSIONS, ERRING_LABELS)]
+    known = {(trial.set, trial.cell, trial.seed) for trial in done}
+    by_people = [Cell(PEOPLE, n) for n in sizes]
+    erring = [Cell(annotator, ERRING_LABELS, share) for share in errors for annotator in (RANDOM, CONFUSIONS)]
     for seed in range(seeds):
         for data in sets:
-            pools = [(data, cell) for cell in cells]
+            pools = [(data, cell) for cell in by_people + erring]
             if data.name in ("clinc10", "sms_spam"):
                 thin = skewed(data, seed)
-                pools += [(thin, (PEOPLE, n)) for n in sizes]
-            for pool, (annotator, n) in pools:
-                if (pool.name, annotator, seed, n) not in known:
-                    yield pool, annotator, seed, n
+                pools += [(thin, cell) for cell in by_people]
+            for pool, cell in pools:
+                if (pool.name, cell, seed) not in known:
+                    yield pool, cell, seed
 
 
 def bootstrap_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
@@ -187,27 +210,25 @@ def table(trials: Sequence[Trial]) -> str:
     ]
     below, below_f1 = [], []
     gains: dict[str, list[float]] = {}
-    for name, annotator, n in sorted({(t.set, t.annotator, t.labels) for t in trials}, key=_place):
-        cell = sorted(
-            (t for t in trials if (t.set, t.annotator, t.labels) == (name, annotator, n)), key=lambda t: t.seed
-        )
-        gain = np.array([t.default - t.baseline for t in cell]) * 100
-        gain_f1 = np.array([t.default_f1 - t.baseline_f1 for t in cell]) * 100
+    for name, cell in sorted({(t.set, t.cell) for t in trials}, key=_place):
+        found = sorted((t for t in trials if (t.set, t.cell) == (name, cell)), key=lambda t: t.seed)
+        gain = np.array([t.default - t.baseline for t in found]) * 100
+        gain_f1 = np.array([t.default_f1 - t.baseline_f1 for t in found]) * 100
         (low, high), (low_f1, high_f1) = bootstrap_interval(gain), bootstrap_interval(gain_f1)
-        where = f"{name} at {n} by {annotator}"
-        told = len(cell) >= FEWEST_SEEDS
+        where = f"{name} at {cell.labels} by {cell}"
+        told = len(found) >= FEWEST_SEEDS
         below += [where] if told and high < 0 else []
         below_f1 += [where] if told and high_f1 < 0 else []
-        if n <= FEW and SKEWED not in name:
-            gains.setdefault(annotator, []).append(float(gain.mean()))
-        chosen = ", ".join(f"{c} {k}" for c, k in Counter(t.candidate for t in cell).most_common())
+        if cell.labels <= FEW and SKEWED not in name:
+            gains.setdefault(str(cell), []).append(float(gain.mean()))
+        chosen = ", ".join(f"{c} {k}" for c, k in Counter(t.candidate for t in found).most_common())
         baseline, default, ece = (
-            np.mean([getattr(t, which) for t in cell]) for which in ("baseline", "default", "default_ece")
+            np.mean([getattr(t, which) for t in found]) for which in ("baseline", "default", "default_ece")
         )
-        as_pool = [t.default_ece_as_pool for t in cell if t.default_ece_as_pool is not None]
+        as_pool = [t.default_ece_as_pool for t in found if t.default_ece_as_pool is not None]
         shown = f"{np.mean(as_pool):.3f}" if as_pool else ""
         lines.append(
-            f"| {name} | {annotator} | {n} | {len(cell)} | {baseline:.3f} | {default:.3f} "
+            f"| {name} | {cell} | {cell.labels} | {len(found)} | {baseline:.3f} | {default:.3f} "
             f"| {gain.mean():+.1f}{f' ({low:+.1f} to {high:+.1f})' * told} "
             f"| {gain_f1.mean():+.1f}{f' ({low_f1:+.1f} to {high_f1:+.1f})' * told} | {ece:.3f} | {shown} | {chosen} |"
         )
@@ -223,13 +244,40 @@ def table(trials: Sequence[Trial]) -> str:
             f"{np.median([t.seconds for t in trials]):.1f} s, at most {slowest.seconds:.1f} s "
             f"({slowest.set} at {slowest.labels})."
         ),
+        *_costs_of_errors(trials),
     ]
     return "\n".join(lines)
 
 
-def _place(cell: tuple[str, str, int]) -> tuple[bool, int, str, int]:
-    name, annotator, n = cell
-    return SKEWED in name, (PEOPLE, RANDOM, CONFUSIONS).index(annotator), name, n
+def _costs_of_errors(trials: Sequence[Trial]) -> Iterator[str]:
+    """What errors cost on the mean over sets, the points of each with its 95 % interval over seeds."""
+    known = {(t.set, t.seed): t for t in trials if t.cell == Cell(PEOPLE, ERRING_LABELS)}
+    for cell in sorted({t.cell for t in trials if t.annotator != PEOPLE}):
+        pairs = [(known[t.set, t.seed], t) for t in trials if t.cell == cell and (t.set, t.seed) in known]
+        seeds = sorted({t.seed for _, t in pairs})
+        if not pairs:
+            continue
+        lost: dict[str, NDArray[np.float64]] = {
+            which: np.array([_lost([p for p in pairs if p[1].seed == seed], which) for seed in seeds])
+            for which in ("baseline", "default")
+        }
+        plain, default = (float(lost[which].mean()) for which in ("baseline", "default"))
+        low, high = bootstrap_interval(lost["default"] - lost["baseline"] / 2)
+        yield ""
+        yield (
+            f"{cell} cost the baseline {plain:.1f} points at {ERRING_LABELS} labels and the default {default:.1f}, "
+            f"**{default / plain:.2f}** of that; less half of the baseline's loss: {default - plain / 2:+.1f}"
+            f"{f' ({low:+.1f} to {high:+.1f})' * (len(seeds) >= FEWEST_SEEDS)}."
+        )
+
+
+def _lost(pairs: Sequence[tuple[Trial, Trial]], which: str) -> float:
+    return 100 * float(np.mean([getattr(clean, which) - getattr(erring, which) for clean, erring in pairs]))
+
+
+def _place(of: tuple[str, Cell]) -> tuple[bool, int, float, int, str]:
+    name, cell = of
+    return SKEWED in name, (PEOPLE, RANDOM, CONFUSIONS).index(cell.annotator), cell.errors, cell.labels, name
 
 
 def main() -> None:
@@ -237,6 +285,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of true labels")
+    parser.add_argument("--errors", type=float, nargs="*", default=ERRORS, help="shares of labels that are wrong")
     parser.add_argument("--sets", help="comma-separated; default: every set of the folder")
     parser.add_argument("--results", type=Path, default=Path(".cache/benchmarks/learner-trials.jsonl"))
     parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"), help="for embeddings made here")
@@ -252,8 +301,8 @@ def main() -> None:
         trials = [Trial(**json.loads(line)) for line in results]
         sets = [load_set(folder, options.cache) for folder in folders]
         names = {data.classes: load_class_names(data, options.cache) for data in sets}
-        for data, annotator, seed, n in missing_trials(sets, options.sizes, options.seeds, trials):
-            trials.append(run_trial(data, names[data.classes], annotator, seed, n))
+        for data, cell, seed in missing_trials(sets, options.sizes, options.errors, options.seeds, trials):
+            trials.append(run_trial(data, names[data.classes], cell, seed))
             results.write(json.dumps(asdict(trials[-1])) + "\n")
             results.flush()
     summary = table(trials)

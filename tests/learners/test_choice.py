@@ -10,10 +10,12 @@ from nextlabel.server.learners.candidates.calibration import calibrate
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
 from nextlabel.server.learners.candidates.choice import (
     FEW_LABELS,
+    MOST_PARTS,
     Descriptions,
     HeldOut,
     choose,
     cross_validate,
+    how_often_best,
 )
 from nextlabel.server.learners.candidates.description import CandidateChoice, CandidateScore, LearnerCandidate
 from nextlabel.server.learners.candidates.linear import TrainedHead, softmax
@@ -87,11 +89,36 @@ def test_every_item_to_choose_by_is_held_out_once_and_no_other(blobs: Blobs, oth
     assert sorted(item for fold in held_out for item in fold) == items.tolist()
 
 
-def _choice(blobs: Blobs, measure: Measure) -> CandidateChoice:
-    fitter = CandidateFitter(_labels(blobs, 50), np.arange(50), blobs.embeddings[600:700], LogisticSettings(5))
+def _choice(blobs: Blobs, measure: Measure, n: int = 50) -> CandidateChoice:
+    fitter = CandidateFitter(_labels(blobs, n), np.arange(n), blobs.embeddings[600:700], LogisticSettings(5))
     return cross_validate(
-        fitter, 50, _held_out(blobs, np.arange(50)), Descriptions.NONE, measure, np.random.default_rng(0)
+        fitter, n, _held_out(blobs, np.arange(n)), Descriptions.NONE, measure, np.random.default_rng(0)
     )
+
+
+def test_few_labels_use_several_candidates_and_many_the_best(blobs: Blobs) -> None:
+    few, many = _choice(blobs, expected_macro_f1), _choice(blobs, expected_macro_f1, FEW_LABELS)
+    assert 1 < len(few.parts) <= MOST_PARTS
+    assert few.parts[0].candidate is few.candidate
+    assert few.sharpness == pytest.approx(sum(part.factor for part in few.parts))
+    assert [part.candidate for part in many.parts] == [choose(many.scores)[0]]
+
+
+def test_how_often_a_candidate_is_the_best_is_that_of_weighing_the_items_anew() -> None:
+    rng = np.random.default_rng(3)
+    shares = np.eye(3, dtype=np.float32)[rng.integers(0, 3, 60)]
+    said = [2 * shares + rng.normal(0, spread, shares.shape) for spread in (1.6, 1.7, 1.8, 4.0)]
+    predicted = [softmax(logits.astype(np.float32)) for logits in said]
+    found = [expected_macro_f1(probabilities, shares) for probabilities in predicted]
+    weights = rng.dirichlet(np.ones(60), 2000).astype(np.float32)
+    best = [np.argmax([expected_macro_f1(p, shares * w[:, None]).value for p in predicted]) for w in weights]
+    expected = np.bincount(best, minlength=4) / len(best)
+    assert expected.max() < 0.9
+    everywhere = np.full(4, True)
+    np.testing.assert_allclose(how_often_best(found, everywhere, rng), expected, atol=0.08)
+    first_two = how_often_best(found, np.arange(4) < 2, rng)
+    assert first_two[2:].tolist() == [0, 0]
+    assert first_two.sum() == pytest.approx(1)
 
 
 def test_scores_are_those_of_the_held_out_predictions(blobs: Blobs) -> None:
@@ -129,7 +156,10 @@ def test_descriptions_are_used_where_held_out_labels_say_so_and_only_there(blobs
         fitter = CandidateFitter(labels, np.arange(15), blobs.embeddings[600:700], LogisticSettings(5), described)
         for way in (Descriptions.COMPARED, Descriptions.ALWAYS):
             rng = np.random.default_rng(0)
-            chosen[name, way] = cross_validate(fitter, 15, held_out, way, expected_macro_f1, rng).described
+            choice = cross_validate(fitter, 15, held_out, way, expected_macro_f1, rng)
+            chosen[name, way] = choice.described
+            if way is Descriptions.ALWAYS:
+                assert all(part.described for part in choice.in_use)
     assert [key for key, described in chosen.items() if not described] == [("wrong", Descriptions.COMPARED)]
 
 
@@ -161,6 +191,7 @@ def test_calibration_finds_sharpness_and_the_noise_of_untrusted_labels(noise: fl
     found = calibrate(logits * 2, shares, np.ones(4000, bool))
     assert found.sharpness == pytest.approx(0.5, rel=0.15)
     assert found.noise == pytest.approx(noise, abs=0.04)
+    assert found.evidence > calibrate(logits[:, ::-1], shares, np.ones(4000, bool)).evidence
     assert calibrate(logits * 2, shares, np.zeros(4000, bool)).noise == 0
 
 

@@ -83,14 +83,15 @@ def test_the_pool_helps_where_classes_are_clusters(topics: Blobs) -> None:
     assert _accuracy(default, topics) > _accuracy(plain, topics) + 0.03
 
 
-def test_the_plain_estimator_is_kept_where_the_pool_says_nothing(topics: Blobs) -> None:
+def test_labels_decide_where_the_pool_says_nothing(topics: Blobs) -> None:
     rng = np.random.default_rng(0)
     random_labels = replace(topics, labels=rng.integers(0, 6, len(topics.labels)))
     few, pool = random_labels.training(slice(100)), topics.embeddings[100:1300]
     default, plain = train(few, pool, DEFAULT, 0, None), train(few, pool, PLAIN, 0, None)
     assert default.description.choice is not None
     assert default.description.choice.candidate is LearnerCandidate.PLAIN
-    np.testing.assert_array_equal(default.predict_proba(pool).argmax(axis=1), plain.predict_proba(pool).argmax(axis=1))
+    same = default.predict_proba(pool).argmax(axis=1) == plain.predict_proba(pool).argmax(axis=1)
+    assert same.mean() > 0.95
     assert default.predict_proba(pool).max(axis=1).mean() < plain.predict_proba(pool).max(axis=1).mean()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.candidates.linear import TrainedHead, combined
 from nextlabel.server.learners.candidates.logistic import LogisticSettings, class_balance, fit_logistic
 from tests.learners.blobs import Blobs, make_blobs
 
@@ -42,6 +42,22 @@ def test_constant_heads(seen: list[int], expected: list[float]) -> None:
     head = TrainedHead.constant(3, 4, np.array(seen, int))
     probabilities = head.predict_proba(np.ones((2, 4), np.float32))
     np.testing.assert_array_equal(probabilities, np.array([expected, expected], np.float32))
+
+
+def test_heads_add_up_to_one_and_a_class_is_up_to_those_that_know_it(blobs: Blobs) -> None:
+    settings = LogisticSettings(5)
+    two = np.flatnonzero(np.isin(blobs.labels, [1, 3]))[:40]
+    three = np.flatnonzero(np.isin(blobs.labels, [1, 2, 3]))[40:90]
+    heads = [fit_logistic(blobs.embeddings[rows], blobs.labels[rows], _ones(rows), settings) for rows in (two, three)]
+    found = combined(heads, [0.5, 1.5])
+    first, second = (head.logits(blobs.embeddings) for head in heads)
+    logits = found.logits(blobs.embeddings)
+    np.testing.assert_allclose(logits[:, [1, 3]], (0.5 * first + 1.5 * second)[:, [1, 3]], atol=1e-4)
+    np.testing.assert_allclose(logits[:, 2], 2 * second[:, 2], atol=1e-4)
+    assert found.is_seen.tolist() == [False, True, True, True, False]
+    alone = combined(heads[:1], [3.0])
+    np.testing.assert_allclose(alone.coef_CD, heads[0].sharpened(3).coef_CD, rtol=1e-6)
+    np.testing.assert_allclose(alone.intercept_C, heads[0].sharpened(3).intercept_C, rtol=1e-6)
 
 
 @pytest.mark.parametrize("before", [[0, 1], [0, 1, 2], [0, 1, 2, 3, 4]])

@@ -16,6 +16,7 @@ from nextlabel.server.learners.candidates.measures import (
     expected_f1_of,
     expected_macro_f1,
     measure_of,
+    without_noise,
 )
 from nextlabel.server.learners.specification import parse_learner_spec
 
@@ -67,6 +68,34 @@ def test_errors_are_those_of_resampling(held: Held, measure: Measure) -> None:
 def test_half_a_label_twice_is_one_label(held: Held, measure: Measure) -> None:
     doubled, halves = np.repeat(held.probabilities, 2, axis=0), np.repeat(held.shares * np.float32(0.5), 2, axis=0)
     assert measure(doubled, halves).value == pytest.approx(measure(held.probabilities, held.shares).value, abs=1e-6)
+
+
+@pytest.mark.parametrize("measure", MEASURES[:3])
+def test_labels_corrected_for_their_noise_measure_what_right_ones_do(held: Held, measure: Measure) -> None:
+    """On the mean over errors, a third of the labels drawn at random."""
+    rng = np.random.default_rng(2)
+    found = []
+    for _ in range(300):
+        drawn = np.where(rng.random(300) < 1 / 3, rng.integers(0, 3, 300), held.labels)
+        said = without_noise(np.eye(3, dtype=np.float32)[drawn], np.full(300, True), 1 / 3)
+        found.append(measure(held.probabilities, said).value)
+    assert np.mean(found) == pytest.approx(measure(held.probabilities, held.shares).value, abs=0.01)
+
+
+def test_trusted_labels_are_taken_at_their_word(held: Held) -> None:
+    trusted = np.arange(300) < 100
+    said = without_noise(held.shares, ~trusted, 0.6)
+    np.testing.assert_array_equal(said[trusted], held.shares[trusted])
+    np.testing.assert_allclose(said[~trusted], (held.shares[~trusted] - 0.2) / 0.4, rtol=1e-5)
+
+
+def test_a_class_of_which_noise_leaves_nothing_has_a_finite_figure(held: Held) -> None:
+    said = without_noise(held.shares, np.full(300, True), 0.8)
+    assert said[:, 2].sum() < 0
+    for measure in MEASURES:
+        found = measure(held.probabilities, said)
+        assert -2 < found.value < 2
+        assert abs(found.influence_n.mean()) < 1e-9
 
 
 @pytest.mark.parametrize("measure", MEASURES[2:])

@@ -20,6 +20,7 @@ from nextlabel.server.learners.advice.blend import Blend
 from nextlabel.server.learners.candidates.advice_choice import AdviceChoice, AdviceScore, AdviceUse, AdvisorWorth
 from nextlabel.server.learners.candidates.description import (
     CandidateChoice,
+    CandidatePart,
     CandidateScore,
     LearnerCandidate,
     TrainingDescription,
@@ -229,4 +230,8 @@ def _choice(record: dict[str, Any]) -> CandidateChoice:
     scores = tuple(
         CandidateScore(**{**score, "candidate": LearnerCandidate(score["candidate"])}) for score in record["scores"]
     )
-    return CandidateChoice(**{**record, "candidate": LearnerCandidate(record["candidate"]), "scores": scores})
+    parts = tuple(
+        CandidatePart(**{**part, "candidate": LearnerCandidate(part["candidate"])}) for part in record.get("parts", ())
+    )
+    candidate = LearnerCandidate(record["candidate"])
+    return CandidateChoice(**{**record, "candidate": candidate, "scores": scores, "parts": parts})

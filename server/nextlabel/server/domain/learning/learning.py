@@ -293,8 +293,8 @@ class Learning:
             round=round_number,
             learner=project.learner,
             description={
-                "candidate": description.choice.candidate.value if description.choice else project.learner.name,
-                "class_texts": description.choice is not None and description.choice.described,
+                "candidate": str(description.choice) if description.choice else project.learner.name,
+                "class_texts": description.choice is not None and description.choice.uses_descriptions,
                 "trusted_labels": description.trusted,
                 "warm_start": description.warm,
                 "labels_awaiting_embedding": labeled.waiting,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from nextlabel.server.learners.candidates.description import LearnerCandidate
-from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.candidates.description import CandidatePart, LearnerCandidate
+from nextlabel.server.learners.candidates.linear import TrainedHead, combined
 from nextlabel.server.learners.candidates.logistic import LogisticSettings
 from nextlabel.server.learners.candidates.neighbours import neighbour_graph, walk
 from nextlabel.server.learners.candidates.pool_training import PoolRecipe, WeightedLabels, train_with_pool
@@ -68,6 +68,11 @@ class CandidateFitter:
         recipe = RECIPES[candidate]
         walk_MC = self._walk(rows) if recipe.graph else None
         return train_with_pool(labels, self._pool_MD, walk_MC, recipe, self._settings, start)
+
+    def fit_all(self, parts: Sequence[CandidatePart], items_n: Int64, start: TrainedHead | None = None) -> TrainedHead:
+        """Fits all parts of a head on the items in ``items_n`` and adds them up."""
+        heads = [self.fit(part.candidate, items_n, start, described=part.described) for part in parts]
+        return combined(heads, [part.factor for part in parts])
 
     @cached_property
     def _nodes(self) -> Int64:

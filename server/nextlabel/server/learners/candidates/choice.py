@@ -1,4 +1,9 @@
-"""Choosing a candidate by cross-validation on the labels; the plain one wins unless another is clearly better."""
+"""Choosing candidates by cross-validation on the labels.
+
+From 300 labels on the best one is used, and the plain one unless another is clearly better. Fewer cannot tell similar
+candidates apart, and the best on them is the best on others only by luck: there the candidates that are the best on
+resamples of the labels are used together, each by how often it is, as one head that adds them up.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +15,19 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from nextlabel.server.learners.candidates.calibration import Calibration, calibrate
+from nextlabel.server.learners.candidates.calibration import calibrate
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
-from nextlabel.server.learners.candidates.description import CandidateChoice, CandidateScore, LearnerCandidate
+from nextlabel.server.learners.candidates.description import (
+    CandidateChoice,
+    CandidatePart,
+    CandidateScore,
+    LearnerCandidate,
+)
 from nextlabel.server.learners.candidates.linear import TrainedHead, softmax
-from nextlabel.server.learners.candidates.measures import Measure, expected_macro_f1
+from nextlabel.server.learners.candidates.measures import Measure, Measured, expected_macro_f1, without_noise
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
@@ -26,6 +37,8 @@ MIN_LABELS = 10  # fewer labels than this cannot tell candidates apart
 OTHERS_SAMPLE = 2_000  # of labels that are trained on and never held out, such as untrusted ones
 MAX_LABELS = 2_000  # with more the pool adds little, and cross-validation would take long
 ENOUGH_TRUSTED = 30  # from here trusted labels choose alone
+RESAMPLES = 500
+MOST_PARTS = 3  # of a head: each is trained again with every model
 
 
 class Descriptions(Enum):
@@ -97,25 +110,63 @@ def cross_validate(
             head = fitter.fit(candidate, known, start, described=described)
             logits_knC[i, fold] = head.logits(held_out.embeddings_nD[fold])
     calibrations = [calibrate(logits, held_out.shares_nC, held_out.untrusted_n) for logits in logits_knC]
-    scores = _scores(variants, logits_knC, calibrations, held_out.shares_nC, measure)
-    candidate, described = choose(scores)
-    described = described or descriptions is Descriptions.ALWAYS
-    calibration = calibrations[variants.index((candidate, described))]
+    noise = max(calibrations, key=lambda calibration: calibration.evidence).noise
+    shares_nC = without_noise(held_out.shares_nC, held_out.untrusted_n, noise)
+    predicted = [
+        softmax(logits * np.float32(calibration.sharpness))
+        for logits, calibration in zip(logits_knC, calibrations, strict=True)
+    ]
+    found = [measure(probabilities_nC, shares_nC) for probabilities_nC in predicted]
+    scores = _scores(variants, predicted, found, shares_nC)
     labels = len(held_out.items_n)
-    return CandidateChoice(candidate, described, scores, labels, calibration.sharpness, calibration.noise)
+    if labels >= FEW_LABELS:
+        weights_k = np.array([float(variant == choose(scores)) for variant in variants])
+    else:
+        told_k = np.array([described or descriptions is not Descriptions.ALWAYS for _, described in variants])
+        weights_k = how_often_best(found, told_k, rng)
+    parts = [
+        CandidatePart(variants[i][0], variants[i][1], float(weights_k[i] * calibrations[i].sharpness))
+        for i in np.argsort(-weights_k, kind="stable")
+        if weights_k[i] > 0
+    ]
+    sharpness = sum(part.factor for part in parts)
+    first = parts[0]
+    return CandidateChoice(
+        first.candidate, first.described, scores, labels, sharpness=sharpness, noise=noise, parts=tuple(parts)
+    )
+
+
+def how_often_best(found: Sequence[Measured], eligible_k: Bool, rng: np.random.Generator) -> Float64:
+    """On which share of resamples of the items each of k candidates is the best; at most `MOST_PARTS` are above 0.
+
+    The Bayesian bootstrap (Rubin 1981) of the candidates' figures, by each item's influence on them, as pseudo-BMA+
+    weights models (Yao, Vehtari, Simpson and Gelman 2018, "Using Stacking to Average Bayesian Predictive
+    Distributions").
+
+    Args:
+        found: the figures of the candidates on the same items.
+        eligible_k: which candidates may be used.
+    """
+    influence_kn = np.stack([measured.influence_n for measured in found])
+    n = influence_kn.shape[1]
+    weights_rn = rng.dirichlet(np.ones(n), RESAMPLES)
+    values_rk = np.array([measured.value for measured in found]) + (weights_rn - 1 / n) @ influence_kn.T
+    best_r = np.where(eligible_k, values_rk, -np.inf).argmax(axis=1)
+    times_k = np.bincount(best_r, minlength=len(found)).astype(np.float64)
+    times_k[np.argsort(-times_k, kind="stable")[MOST_PARTS:]] = 0
+    return np.asarray(times_k / times_k.sum())
 
 
 def held_out_logits(
     fitter: CandidateFitter, n_items: int, held_out: HeldOut, choice: CandidateChoice, rng: np.random.Generator
 ) -> Float32:
-    """Logits of the held-out items by the chosen candidate, recalibrated, each by a model without the item's label."""
+    """Logits of the held-out items by the candidates in use, recalibrated, each by a model without the item's label."""
     logits_nC = np.zeros(held_out.shares_nC.shape, np.float32)
     everything = np.arange(n_items)
     for fold in stratified_folds(held_out.shares_nC.argmax(axis=1), rng):
         known = np.setdiff1d(everything, held_out.items_n[fold], assume_unique=True)
-        head = fitter.fit(choice.candidate, known, described=choice.described)
-        logits_nC[fold] = head.logits(held_out.embeddings_nD[fold])
-    return logits_nC * np.float32(choice.sharpness)
+        logits_nC[fold] = fitter.fit_all(choice.in_use, known).logits(held_out.embeddings_nD[fold])
+    return logits_nC
 
 
 def stratified_folds(labels_n: Int64, rng: np.random.Generator, folds: int | None = None) -> list[Int64]:
@@ -128,17 +179,11 @@ def stratified_folds(labels_n: Int64, rng: np.random.Generator, folds: int | Non
 
 def _scores(
     variants: Sequence[tuple[LearnerCandidate, bool]],
-    logits_knC: Float32,
-    calibrations: Sequence[Calibration],
+    predicted: Sequence[Float32],
+    found: Sequence[Measured],
     shares_nC: Float32,
-    measure: Measure,
 ) -> tuple[CandidateScore, ...]:
     right_n = shares_nC.argmax(axis=1)
-    predicted = [
-        softmax(logits * np.float32(calibration.sharpness))
-        for logits, calibration in zip(logits_knC, calibrations, strict=True)
-    ]
-    found = [measure(probabilities_nC, shares_nC) for probabilities_nC in predicted]
     return tuple(
         CandidateScore(
             candidate=candidate,

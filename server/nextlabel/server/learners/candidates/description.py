@@ -42,13 +42,30 @@ class CandidateScore:
 
 
 @dataclass(frozen=True, slots=True)
+class CandidatePart:
+    """A candidate's part in a head.
+
+    Attributes:
+        described: whether the texts that describe the classes are examples of them.
+        factor: above 0, what its logits are multiplied by: its weight times its recalibration.
+    """
+
+    candidate: LearnerCandidate
+    described: bool
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
 class CandidateChoice:
     """The candidate in use, why, the number of labels it was chosen on, and how its logits are recalibrated.
 
     Attributes:
-        described: whether the texts that describe the classes are examples of them.
+        candidate: the one of most weight where several are in use.
+        described: whether the texts that describe the classes are examples for it.
         held_out: the labels that were predicted by models without them; 0 where nothing was compared.
+        sharpness: the sum of the factors of all parts.
         noise: share of the untrusted labels that is as if drawn at random, as far as predictions tell.
+        parts: the candidates whose logits are added, by falling weight; empty where there is but the one.
     """
 
     candidate: LearnerCandidate
@@ -57,6 +74,20 @@ class CandidateChoice:
     held_out: int
     sharpness: float = 1.0
     noise: float = 0.0
+    parts: tuple[CandidatePart, ...] = ()
+
+    @property
+    def in_use(self) -> tuple[CandidatePart, ...]:
+        """The candidates in use, at least one."""
+        return self.parts or (CandidatePart(self.candidate, self.described, self.sharpness),)
+
+    @property
+    def uses_descriptions(self) -> bool:
+        """Whether the texts that describe the classes are examples for any candidate in use."""
+        return any(part.described for part in self.in_use)
+
+    def __str__(self) -> str:
+        return ", ".join(dict.fromkeys(part.candidate.value for part in self.in_use))
 
     def is_stale(self, labels: int) -> bool:
         """Whether there are enough new labels to choose by (or fewer than before) to choose again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,24 @@ class TrainedHead:
     def predict_proba(self, embeddings_nD: Float32) -> Float32:
         """Class probabilities, (n, C) float32, rows summing to 1."""
         return softmax(self.logits(embeddings_nD))
+
+
+def combined(heads: Sequence[TrainedHead], factors: Sequence[float]) -> TrainedHead:
+    """The head whose logits are the sum of those of all heads, each times its factor.
+
+    A class that some of them do not know is up to the others, by whose factors the sum is made up to the same total.
+
+    Args:
+        heads: at least one, over the same label space and dimensions.
+        factors: one a head, above 0.
+    """
+    factors_k = np.asarray(factors, np.float64)
+    seen_kC = np.stack([head.is_seen for head in heads])
+    known_C = factors_k @ seen_kC
+    share_kC = factors_k[:, None] * seen_kC * (factors_k.sum() / np.where(known_C > 0, known_C, np.inf))
+    coef = sum(share_C[:, None] * head.coef_CD for share_C, head in zip(share_kC, heads, strict=True))
+    intercept = (share_kC * np.stack([head.intercept_C for head in heads])).sum(axis=0)
+    return TrainedHead(np.asarray(coef, np.float32), np.where(known_C > 0, intercept, UNSEEN_LOGIT).astype(np.float32))
 
 
 def softmax(logits_nC: Float32) -> Float32:

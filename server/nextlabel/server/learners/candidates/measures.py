@@ -40,7 +40,8 @@ class Measured:
 
 
 Measure = Callable[[Float32, Float32], Measured]
-"""Of predicted probabilities (n, C), and what the labels say (n, C), the weight of each spread over classes."""
+"""Of predicted probabilities (n, C), and what the labels say (n, C), the weight of each spread over classes; a class
+that a label speaks against may have a negative part of it (`without_noise`)."""
 
 
 def measure_of(spec: LearnerSpec, classes: tuple[str, ...]) -> Measure:
@@ -53,6 +54,20 @@ def measure_of(spec: LearnerSpec, classes: tuple[str, ...]) -> Measure:
         return expected_macro_f1
     place = classes.index(spec.measure_class)
     return average_precision_of(place) if spec.measure == "average_precision" else expected_f1_of(place)
+
+
+def without_noise(shares_nC: Float32, untrusted_n: NDArray[np.bool_], noise: float) -> Float32:
+    """What labels would say on the mean if they were right, the weight of each spread over classes; may be negative.
+
+    A measure that is linear in what labels say is with these what it would be with right labels, on the mean.
+    Natarajan, Dhillon, Ravikumar and Tewari (2013), "Learning with Noisy Labels".
+
+    Args:
+        untrusted_n: which labels may be noise.
+        noise: in [0, 1), the share of these that are as if drawn at random.
+    """
+    random_nC = noise * shares_nC.mean(axis=1, keepdims=True)
+    return np.where(untrusted_n[:, None], (shares_nC - random_nC) / (1 - noise), shares_nC).astype(np.float32)
 
 
 def expected_accuracy(probabilities_nC: Float32, shares_nC: Float32) -> Measured:
@@ -75,12 +90,13 @@ def expected_cost_of(costs_CC: Float32) -> Measure:
 def expected_macro_f1(probabilities_nC: Float32, shares_nC: Float32) -> Measured:
     """Mean F1 of the classes among the labels."""
     probabilities_nC, shares_nC = probabilities_nC.astype(np.float64), shares_nC.astype(np.float64)
-    seen_C = shares_nC.any(axis=0)
+    seen_C = (shares_nC > 0).any(axis=0)
     if not seen_C.any():
         return _unknown(len(shares_nC))
     called_nS, right_nS = probabilities_nC[:, seen_C], shares_nC[:, seen_C]
-    of_nS = called_nS * shares_nC.sum(axis=1, keepdims=True) + right_nS
-    parts_nS, total_S = 2 * called_nS * right_nS, of_nS.sum(axis=0)
+    there_S = right_nS.sum(axis=0) > 0  # noise may leave nothing of a class
+    of_nS = called_nS * shares_nC.sum(axis=1, keepdims=True) + np.where(there_S, right_nS, 0)
+    parts_nS, total_S = 2 * called_nS * right_nS, np.maximum(of_nS.sum(axis=0), TINY)
     f1_S = parts_nS.sum(axis=0) / total_S
     return Measured(float(f1_S.mean()), ((parts_nS - f1_S * of_nS) / total_S).mean(axis=1) * len(shares_nC))
 
@@ -90,9 +106,10 @@ def expected_f1_of(place: int) -> Measure:
 
     def measure(probabilities_nC: Float32, shares_nC: Float32) -> Measured:
         called_n, right_n = probabilities_nC[:, place].astype(np.float64), shares_nC[:, place].astype(np.float64)
-        if not right_n.any():
+        if not (right_n > 0).any():
             return _unknown(len(shares_nC))
-        return _ratio(2 * called_n * right_n, called_n * shares_nC.sum(axis=1, dtype=np.float64) + right_n)
+        there_n = right_n if right_n.sum() > 0 else np.zeros_like(right_n)  # noise may leave nothing of the class
+        return _ratio(2 * called_n * right_n, called_n * shares_nC.sum(axis=1, dtype=np.float64) + there_n)
 
     return measure
 
@@ -100,11 +117,13 @@ def expected_f1_of(place: int) -> Measure:
 def average_precision_of(place: int) -> Measure:
     """Average precision of the class at this place of the label space; 0 where no label says it.
 
-    Items of the same probability count as called together.
+    Items of the same probability count as called together. What is negative in labels counts as nothing: random errors
+    hardly change an order, and no ranking has negative precision.
     """
 
     def measure(probabilities_nC: Float32, shares_nC: Float32) -> Measured:
-        right_n, weight_n = shares_nC[:, place].astype(np.float64), shares_nC.sum(axis=1, dtype=np.float64)
+        right_n = np.maximum(shares_nC[:, place], 0).astype(np.float64)
+        weight_n = shares_nC.sum(axis=1, dtype=np.float64)
         total = right_n.sum()
         if total == 0:
             return _unknown(len(shares_nC))

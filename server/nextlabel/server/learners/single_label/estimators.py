@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
-from nextlabel.server.learners.candidates.description import LearnerCandidate
+from nextlabel.server.learners.candidates.description import CandidatePart, LearnerCandidate
 from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.candidates.logistic import LogisticSettings
 from nextlabel.server.learners.candidates.pool_training import WeightedLabels
@@ -21,13 +22,16 @@ from nextlabel.server.learners.specification import LearnerSpec
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
+PLAIN = (CandidatePart(LearnerCandidate.PLAIN, described=False, factor=1.0),)
+"""Logistic regression on the labels alone, as it is."""
+
 
 class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression over the whole label space as a scikit-learn classifier, optionally using a pool.
 
     Args:
         settings: of the logistic regression.
-        candidate: how the pool is used.
+        parts: how the pool and the descriptions are used.
         pool: (M, D) float32 sample of the pool.
         start: head to start from.
         described: examples of the classes from the label space itself.
@@ -36,13 +40,13 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         settings: LogisticSettings,
-        candidate: LearnerCandidate = LearnerCandidate.PLAIN,
+        parts: Sequence[CandidatePart] = PLAIN,
         pool: Float32 | None = None,
         start: TrainedHead | None = None,
         described: WeightedLabels | None = None,
     ) -> None:
         self.settings = settings
-        self.candidate = candidate
+        self.parts = parts
         self.pool = pool
         self.start = start
         self.described = described
@@ -52,9 +56,9 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights = np.ones(len(y), np.float32) if sample_weight is None else sample_weight
         item_R = np.arange(len(y)) if items is None else items
         pool = np.empty((0, X.shape[1]), np.float32) if self.pool is None else self.pool
-        fitter = CandidateFitter(WeightedLabels(X, y, weights), item_R, pool, self.settings, self.described)
-        described = self.described is not None
-        self.head_ = fitter.fit(self.candidate, np.unique(item_R), self.start, described=described)
+        described = self.described if any(part.described for part in self.parts) else None
+        fitter = CandidateFitter(WeightedLabels(X, y, weights), item_R, pool, self.settings, described)
+        self.head_ = fitter.fit_all(self.parts, np.unique(item_R), self.start)
         self.classes_ = np.arange(self.settings.n_classes)
         return self
 

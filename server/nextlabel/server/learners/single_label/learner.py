@@ -33,6 +33,7 @@ from nextlabel.server.learners.model import Model, ProbabilisticClassifier
 from nextlabel.server.learners.scale import spread_of
 from nextlabel.server.learners.single_label.advised import UnadvisedLearner, fit_advice
 from nextlabel.server.learners.single_label.estimators import (
+    PLAIN,
     HeadClassifier,
     IncrementalSgd,
     linear_discriminant,
@@ -139,15 +140,13 @@ def _fit_head(
     choice = None
     if spec.estimator == "default":
         choice = _choice(training.classes, targets, described, pool_MD, spec=spec, seed=seed, previous=previous)
-    candidate = LearnerCandidate.PLAIN if choice is None else choice.candidate
-    if candidate is LearnerCandidate.PLAIN and start is not None:
+    parts = PLAIN if choice is None else choice.in_use
+    if start is not None and all(part.candidate is LearnerCandidate.PLAIN for part in parts):
         settings = replace(settings, tolerance=WARM_TOLERANCE)
-    uses_descriptions = choice is not None and choice.described
-    classifier = HeadClassifier(settings, candidate, pool_MD, start, described if uses_descriptions else None)
+    classifier = HeadClassifier(settings, parts, pool_MD, start, described)
     labels = targets.labels
     teach(classifier, labels.embeddings_ND, labels.labels_N, sample_weight=labels.weights_N, items=targets.item_R)
-    head = classifier.head_ if choice is None else classifier.head_.sharpened(choice.sharpness)
-    return _Fitted(head, choice=choice, warm=start is not None)
+    return _Fitted(classifier.head_, choice=choice, warm=start is not None)
 
 
 def _described_labels(training: TrainingSet) -> WeightedLabels | None:
