@@ -54,7 +54,7 @@ class Advising:
                 part = waiting[first : first + run.spec.batch_size]
                 await self.annotation.ask(project, run, source, part, keep)
             else:
-                end = End(StopReason.POOL_EMPTY, f"{name} was asked about every item")
+                end = End(StopReason.POOL_EMPTY, "every item was asked about")
         except (BudgetExhausted, AnnotatorStopped) as error:
             if is_halt(error):
                 await self.rounds.learn(project, run)

@@ -14,6 +14,7 @@ from nextlabel.client.transport.references import CallHeaders
 from nextlabel.v1.access_service_pb2_grpc import AccessServiceStub
 from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceStub
 from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceStub
+from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceStub
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceStub
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
 from nextlabel.v1.quality_service_pb2_grpc import QualityServiceStub
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from nextlabel.v1.access_service_pb2_grpc import AccessServiceAsyncStub
     from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceAsyncStub
     from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceAsyncStub
+    from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceAsyncStub
     from nextlabel.v1.pool_service_pb2_grpc import PoolServiceAsyncStub
     from nextlabel.v1.project_service_pb2_grpc import ProjectServiceAsyncStub
     from nextlabel.v1.quality_service_pb2_grpc import QualityServiceAsyncStub
@@ -64,6 +66,11 @@ class Backend:
     def labeling(self) -> LabelingServiceAsyncStub:
         """Leases and annotations."""
         return LabelingServiceStub(self.channel)
+
+    @cached_property
+    def learner(self) -> LearnerServiceAsyncStub:
+        """Model versions."""
+        return LearnerServiceStub(self.channel)
 
     @cached_property
     def runs(self) -> RunServiceAsyncStub:

@@ -19,6 +19,7 @@ from nextlabel.server.web.dashboard.spending import pace
 from nextlabel.v1 import annotation_pb2, pool_pb2, pool_service_pb2
 from nextlabel.v1 import budget_service_pb2 as budgets_pb
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
+from nextlabel.v1 import learner_service_pb2 as learner_pb
 from nextlabel.v1 import project_service_pb2 as projects_pb
 from nextlabel.v1 import report_service_pb2 as reports_pb
 from nextlabel.v1 import run_service_pb2 as runs_pb
@@ -66,8 +67,13 @@ async def _overview(request: Request) -> dict[str, Any]:
     budgets = await who.call(backend.budgets.ListBudgets, budgets_pb.ListBudgetsRequest(project=name))
     quality = await who.call(backend.reports.GetAnnotatorReport, reports_pb.GetAnnotatorReportRequest(project=name))
     now = datetime.now(UTC)
+    model = None
+    if project.model_version:
+        asked = learner_pb.GetModelVersionRequest(project=name, version=project.model_version)
+        model = (await who.call(backend.learner.GetModelVersion, asked)).model_version
     return {
         "project": project,
+        "model": model,
         "text_type": annotation_pb2.ANNOTATION_TYPE_TEXT,
         "figures": figures,
         "points": curve.learning_curve.points,

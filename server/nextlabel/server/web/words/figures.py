@@ -10,7 +10,20 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from nextlabel.client.messages.measures import known_macro_f1
 from nextlabel.server.web.words.answers import answer_text
-from nextlabel.v1 import annotation_pb2, budget_service_pb2, pool_pb2, project_service_pb2, run_service_pb2
+from nextlabel.v1 import (
+    annotation_pb2,
+    budget_service_pb2,
+    learner_service_pb2,
+    pool_pb2,
+    project_service_pb2,
+    run_service_pb2,
+)
+
+_ADVICE_USES: Mapping[int, str] = {
+    learner_service_pb2.PREDICTION_SOURCE_LEARNER: "the learner alone, which does better on held-out labels",
+    learner_service_pb2.PREDICTION_SOURCE_ADVICE: "advice alone",
+    learner_service_pb2.PREDICTION_SOURCE_BOTH: "learner and advice together",
+}
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -80,6 +93,15 @@ def _named(enum: Any, prefix: str) -> Callable[[int], str]:
     return name
 
 
+def advice_use(source: int) -> str:
+    """Return what predicts items that somebody has advised on.
+
+    >>> advice_use(learner_service_pb2.PREDICTION_SOURCE_ADVICE)
+    'advice alone'
+    """
+    return _ADVICE_USES.get(source, "the learner")
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "percent": percent,
     "known_macro_f1": known_macro_f1,
@@ -98,6 +120,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "window": _named(budget_service_pb2.BudgetWindow, "BUDGET_WINDOW_"),
     "entry_kind": _named(budget_service_pb2.LedgerEntryKind, "LEDGER_ENTRY_KIND_"),
     "item_state": _named(pool_pb2.ItemState, "ITEM_STATE_"),
+    "advice_use": advice_use,
     "need": _named(pool_pb2.NeedReason, "NEED_REASON_"),
     "split": _named(pool_pb2.Split, "SPLIT_"),
     "guidelines_state": _named(project_service_pb2.GuidelinesState, "GUIDELINES_STATE_"),
