@@ -1,6 +1,6 @@
 """Runs whose answers are kept as advice."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,20 @@ async def advice_of(service: Service, project: Project) -> dict[str, str]:
         return {a.item_id: a.answer.body.name for a in found if isinstance(a.answer.body, Label)}
 
     return await service.parts.base.store.read(work)
+
+
+async def well_advised(folder: Path) -> tuple[Service, Project, Mapping[str, str], list[int], np.ndarray]:
+    """A project whose advisor is always right, about items whose embeddings say nothing; truth, rows and embeddings."""
+    opened = Service(folder)
+    opened.parts.start()
+    project = await opened.create()
+    await opened.add(project, IDS)
+    other = dict(zip(IDS, np.random.default_rng(0).permutation(list(TRUTH.values())).tolist(), strict=True))
+    await opened.label(project, {item: other[item] for item in IDS[:30]})
+    spec = {"annotator": ReplayOptions("truth"), "limit": Cost(), "batch_size": 45, "advice": True}
+    await opened.replay_run(project, other, **spec)
+    rows = (await opened.parts.pool.pools.find(project.id, IDS)).tolist()
+    return opened, project, other, rows, (await opened.parts.pool.pools.embeddings(project, rows)).astype(np.float32)
 
 
 async def test_an_llm_advises_on_every_item_once_and_labels_none(service: LlmService) -> None:
@@ -106,6 +120,18 @@ async def test_a_budget_of_money_ends_the_run_after_what_was_paid_is_learned(ser
     assert await service.parts.base.store.read(lambda tx: tx.models.latest(project.id)) is not None
 
 
+async def test_a_model_goes_on_hearing_its_advisors_while_another_begins(tmp_path: Path) -> None:
+    opened, project, _, rows, embeddings = await well_advised(tmp_path)
+    learning, store = opened.parts.learning.learning, opened.parts.base.store
+    _, before, _ = await learning.answers(project, embeddings, rows=rows)
+    (piece,) = await store.read(lambda tx: tx.advice.of(project.id, rows[:1]))
+    await store.write(lambda tx: tx.advice.put([replace(piece, annotator="another")]))
+    _, after, answers = await learning.answers(project, embeddings, rows=rows)
+    np.testing.assert_array_equal(after, before)
+    assert AdviceUse.LEARNER not in {answer.source for answer in answers}
+    await opened.close()
+
+
 async def test_an_annotator_advises_in_one_run_at_a_time(service: LlmService) -> None:
     """Two would pay for advice about the same items."""
     project, runs = await service.filled(), service.parts.runs.runs
@@ -122,17 +148,7 @@ async def test_an_annotator_advises_in_one_run_at_a_time(service: LlmService) ->
 
 
 async def test_predictions_of_items_hear_advice_and_those_of_embeddings_do_not(tmp_path: Path) -> None:
-    opened = Service(tmp_path)
-    opened.parts.start()
-    project = await opened.create()
-    await opened.add(project, IDS)
-    # Somebody who is always right about items whose embeddings say nothing.
-    other = dict(zip(IDS, np.random.default_rng(0).permutation(list(TRUTH.values())).tolist(), strict=True))
-    await opened.label(project, {item: other[item] for item in IDS[:30]})
-    spec = {"annotator": ReplayOptions("truth"), "limit": Cost(), "batch_size": 45, "advice": True}
-    await opened.replay_run(project, other, **spec)
-    rows = (await opened.parts.pool.pools.find(project.id, IDS)).tolist()
-    embeddings = (await opened.parts.pool.pools.embeddings(project, rows)).astype(np.float32)
+    opened, project, other, rows, embeddings = await well_advised(tmp_path)
     _, heard = await opened.parts.learning.learning.predict(project, embeddings, rows=rows)
     _, alone, unheard = await opened.parts.learning.learning.answers(project, embeddings)
     _, _, advised = await opened.parts.learning.learning.answers(project, embeddings, rows=rows)

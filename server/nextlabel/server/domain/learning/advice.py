@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nextlabel.server.learners.advice.features import AdviceFeatures, Opinion, advice_features
+from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.answers import Answer, Label
@@ -18,10 +19,24 @@ class AdviceSource:
     store: StateStore
 
     async def features(self, project: ProjectId, rows: Sequence[int], classes: Sequence[str]) -> AdviceFeatures | None:
-        """Return the advice about rows, in their order, over these classes; None where nobody has ever advised."""
+        """Return all advice about rows, in their order, over these classes; None where nobody has ever advised."""
         advisors = tuple(await self.store.read(lambda tx: tx.advice.annotators(project)))
         if not advisors:
             return None
+        return await self._features(project, rows, advisors, classes)
+
+    async def heard(self, project: ProjectId, rows: Sequence[int], model: TrainedModel) -> AdviceFeatures | None:
+        """Return the advice about rows of those whom a model hears, whoever else has advised since.
+
+        None where it hears none.
+        """
+        if model.blend is None:
+            return None
+        return await self._features(project, rows, model.blend.advisors, model.classes)
+
+    async def _features(
+        self, project: ProjectId, rows: Sequence[int], advisors: tuple[str, ...], classes: Sequence[str]
+    ) -> AdviceFeatures:
         said = await self.said(project, rows)
         return features_of([said.get(row, {}) for row in rows], advisors, classes)
 

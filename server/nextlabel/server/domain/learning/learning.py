@@ -199,7 +199,7 @@ class Learning:
         if embeddings_nD.ndim != 2 or embeddings_nD.shape[1] != project.embedding_dimension:
             raise InvalidArgument.field("input.embeddings.dimension", f"expected {project.embedding_dimension}")
         found, model = await self.model(project, version)
-        advice = await self.advice.features(project.id, rows, model.classes) if rows and model.blend else None
+        advice = await self.advice.heard(project.id, rows, model) if rows else None
         return found, *await self.hearing(project, model, embeddings_nD, advice)
 
     async def hearing(
@@ -319,7 +319,7 @@ class Learning:
         found = await self.samples.evaluation_set(project, split, model.classes)
         if found is None:
             return None
-        learner, advice = task_learner(project), await self.advice.features(project.id, found.rows, model.classes)
+        learner, advice = task_learner(project), await self.advice.heard(project.id, found.rows, model)
         return await self.trainings.run(Evaluating(learner, model, found.embeddings_nD, found.bodies, advice))
 
     async def _loaded_or_none(self, version: ModelVersion) -> TrainedModel | None:

@@ -86,7 +86,7 @@ class UnseenPredictions:
             own = [row for row in rows_n.tolist() if fold_of(row, len(models)) == fold]
             if own:
                 embeddings_nD = (await self.learning.pools.embeddings(project, own)).astype(np.float32)
-                advice = await self.learning.advice.features(project.id, own, model.classes) if model.blend else None
+                advice = await self.learning.advice.heard(project.id, own, model)
                 _, answers = await self.learning.hearing(project, model, embeddings_nD, advice)
                 found.update(zip(own, answers, strict=True))
         return found
