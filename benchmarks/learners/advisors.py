@@ -35,7 +35,7 @@ from nextlabel.server.learners.advice.fitting import Known, fit_blend
 from nextlabel.server.learners.candidates.linear import margins
 from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.model import Model
-from nextlabel.server.learners.single_label.learner import train
+from nextlabel.server.learners.single_label.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.simulation.bootstrap import mean_interval
@@ -47,7 +47,7 @@ Int64 = NDArray[np.int64]
 SIZES = (10, 20, 60, 100, 200)
 ROUND = 20
 SHORTLIST = 10  # times a round
-POOL_SAMPLE = 2_000
+DEFAULT = parse_learner_spec("default", {})
 CHOSEN = ("chosen", "default", "unsettled")
 WAYS = ("people", "oracle", "advisor", "recalibrated", "advice", *CHOSEN)
 COMPARED = (
@@ -72,7 +72,9 @@ def _trained(
         data.classes,
         advice=data.advice.take(labeled_n) if advised else None,
     )
-    return train(training, data.embeddings_ND[pool_m[:POOL_SAMPLE]], parse_learner_spec("default", {}), seed, None)
+    sample_m = pool_m[:MAX_POOL_SAMPLE]
+    said = data.advice.take(sample_m) if advised else None
+    return train(training, data.embeddings_ND[sample_m], DEFAULT, seed, None, pool_advice=said)
 
 
 def _recalibrated(data: AdvisedSet, labeled_n: Int64, test_m: Int64) -> float:

@@ -132,3 +132,17 @@ async def test_nobody_is_asked_where_the_learner_is_as_good_alone(service: LlmSe
     found = await of_texts(service, made, ["text of nothing"])
     assert "nobody was asked" in found.failure
     assert (len(service.fake.requests), found.answers[0].source) == (asked, AdviceUse.LEARNER)
+
+
+async def test_a_model_learns_from_advice_about_the_pool_beside_that_about_its_labels(
+    service: LlmService, project: Project
+) -> None:
+    labeled = (await service.parts.pool.pools.find(project.id, IDS[:30])).tolist()
+    later = (await service.parts.pool.pools.find(project.id, LATER)).tolist()
+    learning = service.parts.learning.learning
+    beside = await learning.beside(project, labeled)
+    sampled = (await learning.samples.of_pool(project)).rows_M
+    assert beside.advice is not None
+    assert beside.advice.given_N.all()
+    assert beside.pool_advice is not None
+    np.testing.assert_array_equal(beside.pool_advice.given_N, ~np.isin(sampled, [*labeled, *later]))

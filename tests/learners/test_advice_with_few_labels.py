@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nextlabel.server.learners.advice.elsewhere import AdviceOnGold
 from nextlabel.server.learners.advice.features import AdviceFeatures, Opinion, advice_features
-from nextlabel.server.learners.advice.gold import AdviceOnGold
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import parse_learner_spec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from nextlabel.server.learners.advice.features import AdviceFeatures, Opinion, advice_features
@@ -18,12 +18,17 @@ class AdviceSource:
 
     store: StateStore
 
-    async def features(self, project: ProjectId, rows: Sequence[int], classes: Sequence[str]) -> AdviceFeatures | None:
-        """Return all advice about rows, in their order, over these classes; None where nobody has ever advised."""
+    async def features(
+        self, project: ProjectId, rows: Sequence[int], classes: Sequence[str], *, without: Set[int] = frozenset()
+    ) -> AdviceFeatures | None:
+        """Return all advice about rows, in their order, over these classes; None where nobody has ever advised.
+
+        Of the rows ``without`` it is as if nothing had been said.
+        """
         advisors = tuple(await self.store.read(lambda tx: tx.advice.annotators(project)))
         if not advisors:
             return None
-        return await self._features(project, rows, advisors, classes)
+        return await self._features(project, rows, advisors, classes, without)
 
     async def heard(self, project: ProjectId, rows: Sequence[int], model: TrainedModel) -> AdviceFeatures | None:
         """Return the advice about rows of those whom a model hears, whoever else has advised since.
@@ -35,9 +40,14 @@ class AdviceSource:
         return await self._features(project, rows, model.blend.advisors, model.classes)
 
     async def _features(
-        self, project: ProjectId, rows: Sequence[int], advisors: tuple[str, ...], classes: Sequence[str]
+        self,
+        project: ProjectId,
+        rows: Sequence[int],
+        advisors: tuple[str, ...],
+        classes: Sequence[str],
+        without: Set[int] = frozenset(),
     ) -> AdviceFeatures:
-        said = await self.said(project, rows)
+        said = await self.said(project, [row for row in rows if row not in without])
         return features_of([said.get(row, {}) for row in rows], advisors, classes)
 
     async def said(self, project: ProjectId, rows: Sequence[int]) -> Mapping[int, Mapping[str, Answer]]:

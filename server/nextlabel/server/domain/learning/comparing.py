@@ -37,7 +37,7 @@ class ModelChanges:
         except (NotFound, FailedPrecondition):
             return None
         learner, samples, executor = task_learner(project), self.learning.samples, self.learning.executor
-        sample_MD = (await samples.of_pool(project))[:STOP_SET]
+        sample_MD = (await samples.of_pool(project)).embeddings_MD[:STOP_SET]
         known = await samples.evaluation_set(project, Split.HOLDOUT, after.classes)
         holdout_nD = sample_MD[:0] if known is None else known.embeddings_nD
         kind = task_type(project.annotation_type)

@@ -249,8 +249,12 @@ class Learning:
     async def beside(self, project: Project, rows: Sequence[int]) -> Beside:
         """Return what a model may learn from beside the labels of these rows."""
         advice = await self.advice.features(project.id, rows, project.class_names)
-        gold = None if advice is None else await self._advised_gold(project)
-        return Beside(await self.samples.of_pool(project), await self.descriptions.of(project), advice, gold)
+        pool, described = await self.samples.of_pool(project), await self.descriptions.of(project)
+        if advice is None:
+            return Beside(pool.embeddings_MD, described, None)
+        sampled, known = pool.rows_M.tolist(), frozenset(rows)
+        on_pool = await self.advice.features(project.id, sampled, project.class_names, without=known)
+        return Beside(pool.embeddings_MD, described, advice, await self._advised_gold(project), on_pool)
 
     async def _advised_gold(self, project: Project) -> AdvisedGold | None:
         found = await self.samples.evaluation_set(project, Split.GOLD, project.class_names)

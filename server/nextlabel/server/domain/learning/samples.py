@@ -28,13 +28,21 @@ class EvaluationSet:
     bodies: Sequence[Body]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PoolSample:
+    """M rows of a pool, in order, and their embeddings, (M, D)."""
+
+    rows_M: Rows
+    embeddings_MD: npt.NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True)
 class Samples:
     """Reads embeddings once and keeps them until they are not those wanted any more."""
 
     store: StateStore
     pools: Pools
-    _of_pools: dict[EmbeddingsId, tuple[int, npt.NDArray[np.float32]]] = field(init=False, default_factory=dict)
+    _of_pools: dict[EmbeddingsId, tuple[int, PoolSample]] = field(init=False, default_factory=dict)
     _of_splits: dict[tuple[EmbeddingsId, Split], tuple[Sequence[int], npt.NDArray[np.float32]]] = field(
         init=False, default_factory=dict
     )
@@ -56,8 +64,8 @@ class Samples:
         matrix = await self._of_split(project, split, read)
         return EvaluationSet(read, matrix, [answers[row] for row in read])
 
-    async def of_pool(self, project: Project) -> npt.NDArray[np.float32]:
-        """Return a uniform sample of the pool's embeddings, drawn anew only when the pool has grown."""
+    async def of_pool(self, project: Project) -> PoolSample:
+        """Return a uniform sample of the pool, drawn anew only when the pool has grown."""
         pool = await self.pools.open(project.id)
         size = pool.index.next_row
         kept = self._of_pools.get(project.embeddings)
@@ -69,7 +77,7 @@ class Samples:
             matrix = np.zeros((0, project.embedding_dimension), np.float32)
             if len(rows):
                 matrix = (await self.pools.embeddings(project, rows.tolist())).astype(np.float32)
-            kept = self._of_pools[project.embeddings] = (size, matrix)
+            kept = self._of_pools[project.embeddings] = (size, PoolSample(rows, matrix))
         return kept[1]
 
     async def embedded(self, project: ProjectId, rows_n: Rows) -> npt.NDArray[np.bool_]:

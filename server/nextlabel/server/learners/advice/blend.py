@@ -74,15 +74,19 @@ class Blend:
         """The blend that says of embeddings multiplied by a factor what this one says of them as they are."""
         return replace(self, embedding_CD=self.embedding_CD / np.float32(factor))
 
-    def halfway_to(self, other: Blend) -> Blend:
-        """The blend whose logits are the means of those of two blends of the same advisors."""
+    def toward(self, other: Blend, share: float) -> Blend:
+        """The blend whose logits lie this share of the way to those of another of the same advisors."""
+
+        def between(own: Float32, others: Float32) -> Float32:
+            return np.asarray((1 - share) * own + share * others, np.float32)
+
         return Blend(
             self.advisors,
-            (self.learner_weight + other.learner_weight) / 2,
-            (self.embedding_CD + other.embedding_CD) / np.float32(2),
-            (self.advice_CF + other.advice_CF) / np.float32(2),
-            (self.intercept_C + other.intercept_C) / np.float32(2),
-            (self.learner_vote + other.learner_vote) / 2,
+            (1 - share) * self.learner_weight + share * other.learner_weight,
+            between(self.embedding_CD, other.embedding_CD),
+            between(self.advice_CF, other.advice_CF),
+            between(self.intercept_C, other.intercept_C),
+            (1 - share) * self.learner_vote + share * other.learner_vote,
         )
 
     def logits(self, learner_nC: Float32, embeddings_nD: Float32, advice_nF: Float32) -> Float32:
@@ -98,6 +102,10 @@ class Blend:
     def predict_proba(self, evidence: Evidence) -> Float32:
         """Class probabilities, (n, C) float32, rows summing to 1."""
         return softmax(self.logits(evidence.learner_nC, evidence.embeddings_nD, evidence.advice_nF))
+
+    def predict_by_advice(self, advice_nF: Float32) -> Float32:
+        """Class probabilities, (n, C), of items of which nothing else is known."""
+        return softmax(np.asarray(advice_nF @ self.advice_CF.T + self.intercept_C, np.float32))
 
 
 def log_bounded(probabilities_nC: Float32) -> Float32:

@@ -51,7 +51,7 @@ class AdviceFeatures:
     features_NF: Float32
     given_N: Bool
 
-    def take(self, rows_n: Int64 | Bool) -> AdviceFeatures:
+    def take(self, rows_n: Int64 | Bool | slice) -> AdviceFeatures:
         """The advice about these items."""
         return AdviceFeatures(self.advisors, self.features_NF[rows_n], self.given_N[rows_n])
 

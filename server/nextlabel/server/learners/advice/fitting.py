@@ -10,7 +10,7 @@ a strong penalty: what it can add to a good advisor is little, and unpenalised i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 
 from nextlabel.server.learners.advice.blend import Blend, Evidence, log_bounded, named_by
 from nextlabel.server.learners.advice.features import KINDS
+from nextlabel.server.learners.advice.similar import SimilarAdvice
 from nextlabel.server.learners.advice.usual_confidence import UsualConfidence
 
 Float32 = NDArray[np.float32]
@@ -30,6 +31,7 @@ PRESUMED_SLOPE, SLOPE_VARIANCE = 1.5, 0.3  # of an answer's log-odds on the colu
 ENOUGH_STATED = 5.0  # confidences that tell half of what is usual; with none of them confidence is presumed worthless
 LEARNER_WEIGHT, LEARNER_VARIANCE = 0.25, 0.25
 VOTE, VOTE_VARIANCE = 0.5, 1.0
+SIMILAR, SIMILAR_VARIANCE = 3.0, 4.0  # log-odds by a probability that is carried from similar items
 CLASS_VARIANCE = 0.03  # of what holds for one class and not for the others, by fewer labels than these
 CLASS_VARIANCE_A_LABEL, MOST_CLASS_VARIANCE = 0.02, 1.0  # by more
 EMBEDDING_SCALE = 0.5  # of embeddings of length 1 beside advice: the smaller, the stronger their penalty
@@ -45,11 +47,13 @@ class Known:
         shares_NC: what each label says, its weight spread over classes.
         gold_N: of which items it is gold. They tell how often each advisor and the learner are right, and nothing of
             any one class or embedding.
+        similar: what advisors say of other items; None where that is not known.
     """
 
     evidence: Evidence
     shares_NC: Float32
     gold_N: Bool
+    similar: SimilarAdvice | None = None
 
     def __len__(self) -> int:
         return len(self.shares_NC)
@@ -61,7 +65,9 @@ class Known:
 
     def take(self, rows_n: NDArray[np.int64]) -> Known:
         """These items."""
-        return Known(self.evidence.take(rows_n), self.shares_NC[rows_n], self.gold_N[rows_n])
+        return replace(
+            self, evidence=self.evidence.take(rows_n), shares_NC=self.shares_NC[rows_n], gold_N=self.gold_N[rows_n]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,12 @@ def fit_blend(advisors: tuple[str, ...], known: Known, labels: int, *, advice_al
     usual = UsualConfidence.of(evidence.advice_nF, len(advisors))
     advice_nF = usual.held_against(evidence.advice_nF)
     shared = _of_advisors(advice_nF, usual, n_classes)
+    carried: tuple[Float64, Float64] | None = None
+    if known.similar is not None:
+        recalibrated = fit_blend(advisors, replace(known, similar=None), labels, advice_alone=True)
+        carried = known.similar.carried(recalibrated.predict_by_advice(known.similar.advice_MF))
+        similar_NC = evidence.embeddings_nD @ carried[0].T + carried[1]
+        shared.append(_Shared(similar_NC, SIMILAR, SIMILAR_VARIANCE, positive=True))
     if not advice_alone:
         shared += _of_learner(evidence.learner_nC)
     n_advice = advice_nF.shape[1]
@@ -101,13 +113,17 @@ def fit_blend(advisors: tuple[str, ...], known: Known, labels: int, *, advice_al
     embedding_CD = np.zeros((n_classes, evidence.embeddings_nD.shape[1]))
     if embedded:
         embedding_CD = EMBEDDING_SCALE * coef_CF[:, n_advice + 1 :]
+    intercept_C = coef_CF[:, n_advice]
+    if carried is not None:
+        alike = weights[len(advisors) * KINDS]
+        embedding_CD, intercept_C = embedding_CD + alike * carried[0], intercept_C + alike * carried[1]
     weight, vote = (0.0, 0.0) if advice_alone else weights[-2:]
     return Blend(
         advisors,
         float(weight),
         embedding_CD.astype(np.float32),
         usual.as_stated(coef_CF[:, :n_advice] + alike_CF).astype(np.float32),
-        coef_CF[:, n_advice].astype(np.float32),
+        intercept_C.astype(np.float32),
         float(vote),
     )
 

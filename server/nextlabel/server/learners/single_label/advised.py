@@ -1,4 +1,4 @@
-"""Fits how a model uses advice, on the trusted labels of items that have some, and on gold."""
+"""Fits how a model uses advice, on trusted labels of items that have some, on gold, and on advice about the pool."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from nextlabel.server.learners.advice.blend import Blend, Evidence
 from nextlabel.server.learners.advice.choice import choose_blend
+from nextlabel.server.learners.advice.elsewhere import AdviceElsewhere, AdviceOnGold
 from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.advice.fitting import ENOUGH_LABELS, Known
-from nextlabel.server.learners.advice.gold import AdviceOnGold
+from nextlabel.server.learners.advice.similar import SimilarAdvice
 from nextlabel.server.learners.candidates.advice_choice import AdviceChoice
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
 from nextlabel.server.learners.candidates.choice import (
@@ -56,7 +57,7 @@ def fit_advice(
     training: TrainingSet,
     targets: Targets,
     learner: UnadvisedLearner,
-    gold: AdviceOnGold | None,
+    elsewhere: AdviceElsewhere,
     spec: LearnerSpec,
     seed: int,
     previous: Model | None,
@@ -69,7 +70,8 @@ def fit_advice(
     advice = training.advice
     if advice is None or not advice.advisors:
         return None, None
-    gold = None if gold is None or gold.advice.advisors != advice.advisors else gold.advised()
+    elsewhere = elsewhere.by(advice.advisors)
+    gold = elsewhere.gold
     telling = np.flatnonzero(targets.trusted_N & advice.given_N[targets.rows_N])
     labels = len(telling) + (0 if gold is None else len(gold.labels_G))
     if previous is not None and _still_holds(previous, training.classes, spec, advice, labels):
@@ -80,6 +82,7 @@ def fit_advice(
     known = _labeled(advice, targets, telling, learner, rng)
     if gold is not None:
         known = _joined(known, _of_gold(gold, learner.head))
+    known = replace(known, similar=None if elsewhere.pool is None else SimilarAdvice.of(elsewhere.pool))
     return choose_blend(advice.advisors, known, measure_of(spec, training.classes), rng)
 
 

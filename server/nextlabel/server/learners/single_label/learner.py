@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
-from nextlabel.server.learners.advice.gold import AdviceOnGold
+from nextlabel.server.learners.advice.elsewhere import AdviceElsewhere, AdviceOnGold, AdviceOnPool
+from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
 from nextlabel.server.learners.candidates.choice import (
     CHOICE_TOLERANCE,
@@ -62,6 +63,7 @@ def train(
     seed: int,
     previous: Model | None,
     gold: AdviceOnGold | None = None,
+    pool_advice: AdviceFeatures | None = None,
 ) -> Model:
     """Trains a model. Pure and deterministic in its arguments but for the seconds it reports; thread-safe.
 
@@ -71,6 +73,8 @@ def train(
             cost does not grow with the pool. May be empty, and may hold labeled items.
         previous: the last model of this project, to start from; its label space and estimator may differ.
         gold: what advisors say of gold items, by which the default learner knows how far to believe them.
+        pool_advice: what they say of each row of the sample that is not labeled, by which an item's advice is held
+            against that of similar ones.
     """
     started = time.perf_counter()
     pool_MD = np.asarray(pool_sample_MD[:MAX_POOL_SAMPLE], np.float32)
@@ -85,7 +89,9 @@ def train(
             settings, described = logistic_settings(spec, training.n_classes), _described_labels(training)
             learner = UnadvisedLearner(fitted.linear, fitted.choice, settings, described, pool_MD[:CHOICE_POOL_SAMPLE])
             stretched = None if gold is None else gold.stretched(1 / spread)
-            blend, advice = fit_advice(training, targets, learner, stretched, spec, seed=seed, previous=previous)
+            unlabeled = None if pool_advice is None else AdviceOnPool(pool_MD, pool_advice.take(slice(len(pool_MD))))
+            also = AdviceElsewhere(stretched, unlabeled)
+            blend, advice = fit_advice(training, targets, learner, also, spec, seed=seed, previous=previous)
     description = TrainingDescription(
         choice=fitted.choice,
         labels=len(training.labels_N),

@@ -19,8 +19,8 @@ from nextlabel.server.domain.learning.types.task_learner import (
     TaskLearner,
     linear_head,
 )
+from nextlabel.server.learners.advice.elsewhere import AdviceOnGold
 from nextlabel.server.learners.advice.features import AdviceFeatures
-from nextlabel.server.learners.advice.gold import AdviceOnGold
 from nextlabel.server.learners.evaluation import ClassEvaluation, evaluate
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.persistence import TrainedModel
@@ -64,7 +64,7 @@ class SingleLabelLearner(TaskLearner[TrainingSet, Model]):
         gold = None
         if (found := beside.gold) is not None:
             gold = AdviceOnGold(found.embeddings_nD, _places(found.bodies, training.classes), found.advice)
-        return train(known, beside.pool_MD, spec, seed, start, gold)
+        return train(known, beside.pool_MD, spec, seed, start, gold=gold, pool_advice=beside.pool_advice)
 
     @override
     def evaluate(

@@ -64,13 +64,15 @@ class AdvisedGold:
 class Beside:
     """What a model may learn from beside labels: a sample of the pool, what describes the classes, and advice.
 
-    ``gold`` trains nothing: it says how far advice can be believed.
+    ``gold`` trains nothing: it says how far advice can be believed. ``pool_advice`` is what is said of the sample, but
+    for items that are labeled.
     """
 
     pool_MD: Floats
     described: DescribedClasses | None
     advice: AdviceFeatures | None
     gold: AdvisedGold | None = None
+    pool_advice: AdviceFeatures | None = None
 
 
 class TaskLearner(Protocol[T, M]):

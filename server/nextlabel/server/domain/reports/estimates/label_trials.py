@@ -70,5 +70,6 @@ class LabelTrials:
             FailedPrecondition: the annotation type has no learner.
         """
         learner, samples = task_learner(project), self.learning.samples
-        beside = Beside(await samples.of_pool(project), await self.learning.descriptions.of(project), None)
+        pool = await samples.of_pool(project)
+        beside = Beside(pool.embeddings_MD, await self.learning.descriptions.of(project), None)
         return LabelTrial(learner, learner_spec(project), labeled, beside, holdout, project)
