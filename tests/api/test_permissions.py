@@ -49,6 +49,7 @@ ALLOWED = {
     Predict               ROD
     PredictStream         ROD
     PredictWithAdvice     OD
+    ForgetAdvice          OD
     Evaluate              ROD
     ExportModel           ROD
     ListStrategies        RAPOD

@@ -67,6 +67,11 @@ class Learner(learner_grpc.LearnerServiceServicer):
             problem="judge: its budget is used up",
         )
 
+    async def ForgetAdvice(self, request: Any, context: Any) -> Any:
+        if request.annotator != "judge":
+            await abort(context, grpc.StatusCode.NOT_FOUND, "has advised on nothing", "NOT_FOUND")
+        return learner.ForgetAdviceResponse(items=4)
+
     async def Evaluate(self, request: Any, context: Any) -> Any:
         if not self.state.holdout:
             await abort(context, grpc.StatusCode.FAILED_PRECONDITION, "no holdout items", "NO_EVALUATION_ITEMS")

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from nextlabel.server.domain.learning.advised_predictions import ADVICE_LINE, AdvisedPrediction
+from nextlabel.server.domain.runs.advising_rules import forget_advice
 from nextlabel.server.learners.candidates.advice_choice import AdviceUse
-from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.errors import FailedPrecondition, NotFound
 from nextlabel.server.values.money.budgets import Window
 from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.projects.projects import Project
@@ -112,6 +113,25 @@ async def test_without_an_answer_the_learner_predicts_and_it_is_said_why(
     assert found.failure.startswith(f"{NAME}: ")
     assert said in found.failure
     assert found.asked == 0
+
+
+async def test_an_advisor_that_is_forgotten_is_neither_heard_nor_asked(service: LlmService, project: Project) -> None:
+    store, learning = service.parts.base.store, service.parts.learning.learning
+    with pytest.raises(NotFound, match=f"'nobody' has advised on nothing in project news; who has: {NAME}"):
+        await store.write(lambda tx: forget_advice(tx, project, "nobody"))
+    assert await store.write(lambda tx: forget_advice(tx, project, NAME)) == len(IDS)
+    rows = (await service.parts.pool.pools.find(project.id, IDS)).tolist()
+    embeddings = await service.parts.pool.pools.embeddings(project, rows)
+    _, _, answers = await learning.answers(project, embeddings, rows=rows)
+    assert {answer.source for answer in answers} == {AdviceUse.LEARNER}
+    assert (await learning.train(project)).description["advice"] == {}
+    with pytest.raises(FailedPrecondition, match="heard no advice"):
+        await of_items(service, project, LATER)
+    asked = len(service.fake.requests)
+    await service.llm_run(project, limit=Cost(), batch_size=60, advice=True)
+    assert len(service.fake.requests) <= asked + 1 + len(LATER)  # the probe, and what was not paid before
+    rows += (await service.parts.pool.pools.find(project.id, LATER)).tolist()
+    assert await store.read(lambda tx: tx.advice.rows(project.id, NAME)) == sorted(rows)
 
 
 async def test_a_model_that_heard_no_advice_says_so(service: LlmService) -> None:

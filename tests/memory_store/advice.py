@@ -25,6 +25,13 @@ class MemoryAdvice(AdviceTable):
             self._all.advice[piece.project, piece.row, piece.annotator] = piece
 
     @override
+    def remove(self, project: ProjectId, annotator: str) -> int:
+        gone = [key for key in self._all.advice if (key[0], key[2]) == (project, annotator)]
+        for key in gone:
+            del self._all.advice[key]
+        return len(gone)
+
+    @override
     def annotators(self, project: ProjectId) -> Sequence[str]:
         return sorted({annotator for of, _, annotator in self._all.advice if of == project})
 

@@ -20,6 +20,10 @@ async def test_the_newest_advice_of_each_annotator_stays(store: StateStore) -> N
     assert await store.read(lambda tx: tx.advice.rows(v.P, "llm")) == [3, 7]
     found = await store.read(lambda tx: tx.advice.of(v.P, [7, 3, 9]))
     assert found == [piece(3), piece(3, "other"), piece(7, label="b")]
+    assert await store.write(lambda tx: tx.advice.remove(v.P, "llm")) == 2
+    assert await store.write(lambda tx: tx.advice.remove(v.P, "llm")) == 0
+    assert await store.read(lambda tx: tx.advice.annotators(v.P)) == ["other"]
+    assert await store.read(lambda tx: tx.advice.annotators(v.project("p2").id)) == ["llm"]
 
 
 async def test_advice_goes_with_its_project(store: StateStore) -> None:

@@ -981,6 +981,58 @@ class PredictWithAdviceResponse(_message.Message):
 Global___PredictWithAdviceResponse: _TypeAlias = PredictWithAdviceResponse  # noqa: Y015
 
 @_typing.final
+class ForgetAdviceRequest(_message.Message):
+    """Request of ForgetAdvice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    annotator: _builtins.str
+    """The annotator that advised, by its name in AdvisorWorth. Up to 256 bytes."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        project: _builtins.str = ...,
+        annotator: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "project", b"project", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetAdviceRequest: _TypeAlias = ForgetAdviceRequest  # noqa: Y015
+
+@_typing.final
+class ForgetAdviceResponse(_message.Message):
+    """Response of ForgetAdvice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    items: _builtins.int
+    """Items that it had advised on."""
+    def __init__(
+        self,
+        *,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetAdviceResponse: _TypeAlias = ForgetAdviceResponse  # noqa: Y015
+
+@_typing.final
 class EvaluateRequest(_message.Message):
     """Request of Evaluate."""
 

@@ -65,6 +65,11 @@ class LearnerServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_learner__service__pb2.PredictWithAdviceRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_learner__service__pb2.PredictWithAdviceResponse.FromString,
                 _registered_method=True)
+        self.ForgetAdvice = channel.unary_unary(
+                '/nextlabel.v1.LearnerService/ForgetAdvice',
+                request_serializer=nextlabel_dot_v1_dot_learner__service__pb2.ForgetAdviceRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_learner__service__pb2.ForgetAdviceResponse.FromString,
+                _registered_method=True)
         self.Evaluate = channel.unary_unary(
                 '/nextlabel.v1.LearnerService/Evaluate',
                 request_serializer=nextlabel_dot_v1_dot_learner__service__pb2.EvaluateRequest.SerializeToString,
@@ -136,6 +141,15 @@ class LearnerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForgetAdvice(self, request, context):
+        """Forgets what an annotator has advised: models trained from then on do not hear it, and nobody asks it for them. A later run
+        may have it advise anew; what was paid for is kept, so that equal questions cost nothing again. NOT_FOUND where it has
+        advised on nothing, FAILED_PRECONDITION while a run has it advise.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Evaluate(self, request, context):
         """Measures a model version on items with a reference answer.
         """
@@ -197,6 +211,11 @@ def add_LearnerServiceServicer_to_server(servicer, server):
                     servicer.PredictWithAdvice,
                     request_deserializer=nextlabel_dot_v1_dot_learner__service__pb2.PredictWithAdviceRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_learner__service__pb2.PredictWithAdviceResponse.SerializeToString,
+            ),
+            'ForgetAdvice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgetAdvice,
+                    request_deserializer=nextlabel_dot_v1_dot_learner__service__pb2.ForgetAdviceRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_learner__service__pb2.ForgetAdviceResponse.SerializeToString,
             ),
             'Evaluate': grpc.unary_unary_rpc_method_handler(
                     servicer.Evaluate,
@@ -382,6 +401,33 @@ class LearnerService(object):
             '/nextlabel.v1.LearnerService/PredictWithAdvice',
             nextlabel_dot_v1_dot_learner__service__pb2.PredictWithAdviceRequest.SerializeToString,
             nextlabel_dot_v1_dot_learner__service__pb2.PredictWithAdviceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetAdvice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.LearnerService/ForgetAdvice',
+            nextlabel_dot_v1_dot_learner__service__pb2.ForgetAdviceRequest.SerializeToString,
+            nextlabel_dot_v1_dot_learner__service__pb2.ForgetAdviceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,11 @@ class LearnerServiceStub:
     was answered before. Whatever goes wrong with them, the learner predicts alone. FAILED_PRECONDITION where the version
     has heard no advice.
     """
+    ForgetAdvice: _grpc.UnaryUnaryMultiCallable[_learner_service_pb2.ForgetAdviceRequest, _learner_service_pb2.ForgetAdviceResponse]
+    """Forgets what an annotator has advised: models trained from then on do not hear it, and nobody asks it for them. A later run
+    may have it advise anew; what was paid for is kept, so that equal questions cost nothing again. NOT_FOUND where it has
+    advised on nothing, FAILED_PRECONDITION while a run has it advise.
+    """
     Evaluate: _grpc.UnaryUnaryMultiCallable[_learner_service_pb2.EvaluateRequest, _learner_service_pb2.EvaluateResponse]
     """Measures a model version on items with a reference answer."""
     ExportModel: _grpc.UnaryStreamMultiCallable[_learner_service_pb2.ExportModelRequest, _learner_service_pb2.ExportModelResponse]
@@ -80,6 +85,11 @@ class LearnerServiceAsyncStub(LearnerServiceStub):
     they have not advised on. It costs what they cost, within the project's budgets; a repeated call pays for nothing that
     was answered before. Whatever goes wrong with them, the learner predicts alone. FAILED_PRECONDITION where the version
     has heard no advice.
+    """
+    ForgetAdvice: _aio.UnaryUnaryMultiCallable[_learner_service_pb2.ForgetAdviceRequest, _learner_service_pb2.ForgetAdviceResponse]  # type: ignore[assignment]
+    """Forgets what an annotator has advised: models trained from then on do not hear it, and nobody asks it for them. A later run
+    may have it advise anew; what was paid for is kept, so that equal questions cost nothing again. NOT_FOUND where it has
+    advised on nothing, FAILED_PRECONDITION while a run has it advise.
     """
     Evaluate: _aio.UnaryUnaryMultiCallable[_learner_service_pb2.EvaluateRequest, _learner_service_pb2.EvaluateResponse]  # type: ignore[assignment]
     """Measures a model version on items with a reference answer."""
@@ -139,6 +149,16 @@ class LearnerServiceServicer:
         they have not advised on. It costs what they cost, within the project's budgets; a repeated call pays for nothing that
         was answered before. Whatever goes wrong with them, the learner predicts alone. FAILED_PRECONDITION where the version
         has heard no advice.
+        """
+
+    def ForgetAdvice(
+        self,
+        request: _learner_service_pb2.ForgetAdviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_learner_service_pb2.ForgetAdviceResponse, _abc.Awaitable[_learner_service_pb2.ForgetAdviceResponse]]:
+        """Forgets what an annotator has advised: models trained from then on do not hear it, and nobody asks it for them. A later run
+        may have it advise anew; what was paid for is kept, so that equal questions cost nothing again. NOT_FOUND where it has
+        advised on nothing, FAILED_PRECONDITION while a run has it advise.
         """
 
     def Evaluate(

@@ -37,7 +37,7 @@ NOT_HERE |= {"CloseReservation", "GetForecast", "GetRandomControl", "GetRanking"
 NOT_HERE |= {"ListTexts", "ListJudgingItems", "ListJudges"}  # of projects of texts
 NOT_HERE |= {"GetSourceCurves"}  # of a holdout
 NOT_HERE |= {"QuoteRoutes", "CompareAnnotators"}  # they need gold too
-NOT_HERE |= {"PredictWithAdvice"}  # it needs an LLM that advised
+NOT_HERE |= {"PredictWithAdvice", "ForgetAdvice"}  # they need an LLM that advised
 NOT_HERE |= {"PauseRun", "ResumeRun"}  # the fault may have ended the run
 
 

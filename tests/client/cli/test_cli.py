@@ -60,6 +60,13 @@ def test_classes_can_come_from_a_file_with_descriptions(cli: Cli, state: State, 
     ]
 
 
+def test_advice_is_forgotten(cli: Cli, news: str) -> None:
+    done = cli("run", "forget-advice", news, "judge")
+    assert (done.code, done.out) == (0, "")
+    assert "judge has advised on 4 items; nextlabel train news" in done.err
+    assert cli("run", "forget-advice", news, "somebody").code == 1
+
+
 def test_names_with_commas_are_shown_as_they_are_given(cli: Cli, state: State) -> None:
     given = 'plain, "Sales, EMEA", "say ""hi"""'
     pipe, end = os.pipe()

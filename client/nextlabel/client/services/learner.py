@@ -111,6 +111,17 @@ class Learner(Service[Mode, Scope]):
         )
         return await self._connection.unary(self._stub.PredictWithAdvice, request, timeout_s=timeout_s)
 
+    @project_call
+    async def forget_advice(self, project: str, annotator: str) -> int:
+        """Forget what an annotator has advised, and return about how many items that was.
+
+        Models trained from then on do not hear it.
+
+        NextlabelError NOT_FOUND where it has advised on nothing, FAILED_PRECONDITION while a run has it advise.
+        """
+        request = pb.ForgetAdviceRequest(project=project, annotator=annotator)
+        return (await self._connection.unary(self._stub.ForgetAdvice, request)).items
+
     @project_stream
     async def predict_stream(
         self,

@@ -318,6 +318,18 @@ def resume(
     _turned(ctx, project, run, output, lambda client, run_id: client.runs.resume(project, run_id))
 
 
+@app.command(epilog="Example: nextlabel run forget-advice news anthropic:claude-haiku-4-5")
+def forget_advice(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    annotator: Annotated[str, typer.Argument(help="Who advised, by its name in `nextlabel models`.")],
+) -> None:
+    """Forget what an annotator has advised: a later run may ask it anew, as after a change of the guidelines."""
+    with session(ctx).connect() as client:
+        items = client.learner.forget_advice(project, annotator)
+    say(f"forgot what {annotator} has advised on {items:,} items; nextlabel train {project} makes a model without it")
+
+
 def _turned(
     ctx: typer.Context, project: str, run: str | None, output: Output, turn: "Callable[[Client, str], Run]"
 ) -> None:

@@ -136,6 +136,7 @@ RULES: dict[str, Rule] = {
                 "Predict": Rule(READERS),
                 "PredictStream": Rule(READERS),
                 "PredictWithAdvice": Rule(OPERATORS),
+                "ForgetAdvice": Rule(OPERATORS),
                 "Evaluate": Rule(READERS),
                 "ExportModel": Rule(READERS),
                 "ListStrategies": Rule(EVERYONE, project=""),

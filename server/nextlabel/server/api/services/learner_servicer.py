@@ -27,7 +27,8 @@ from nextlabel.server.domain.learning.advised_predictions import AdvisedPredicti
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.domain.runs.advising_rules import forget_advice
+from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.models import ModelVersion
@@ -144,6 +145,17 @@ class LearnerServicer(LearnerServiceServicer):
             cost=cost_message(found.cost),
             problem=found.failure,
         )
+
+    async def ForgetAdvice(self, request: pb.ForgetAdviceRequest, context: Any) -> pb.ForgetAdviceResponse:
+        """Forget what an annotator has advised."""
+        project = await self.finder.project(request.project)
+        if not request.annotator:
+            raise InvalidArgument.field("annotator", "name who advised, as the model versions do")
+
+        def work(tx: Transaction) -> pb.ForgetAdviceResponse:
+            return pb.ForgetAdviceResponse(items=forget_advice(tx, project, request.annotator))
+
+        return await self.replies.once(request, pb.ForgetAdviceResponse, work)
 
     async def _predicted(
         self, project: Project, given: pb.PredictionInput, version: int, candidates: int

@@ -1,9 +1,9 @@
-"""Which runs may collect advice."""
+"""One run at a time has an annotator advise, and none while what it has advised is forgotten."""
 
 from __future__ import annotations
 
 from nextlabel.server.ports.state_store import Transaction
-from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.errors import FailedPrecondition, NotFound
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import annotator_name
 from nextlabel.server.values.runs.runs import NOT_ENDED, RunSpec
@@ -15,13 +15,34 @@ def check_advises_alone(tx: Transaction, project: Project, spec: RunSpec) -> Non
     Raises:
         FailedPrecondition: there is such a run.
     """
-    if not spec.advice:
-        return
-    name = annotator_name(spec.annotator)
+    if spec.advice:
+        _check_idle(tx, project, annotator_name(spec.annotator))
+
+
+def forget_advice(tx: Transaction, project: Project, annotator: str) -> int:
+    """Remove what an annotator has advised, and return about how many items that was.
+
+    Raises:
+        NotFound: it has advised on none.
+        FailedPrecondition: a run has it advise.
+    """
+    _check_idle(tx, project, annotator)
+    removed = tx.advice.remove(project.id, annotator)
+    if not removed:
+        advisors = ", ".join(tx.advice.annotators(project.id)) or "nobody"
+        raise NotFound(
+            "advice of",
+            annotator,
+            message=f"{annotator!r} has advised on nothing in project {project.name}; who has: {advisors}",
+        )
+    return removed
+
+
+def _check_idle(tx: Transaction, project: Project, annotator: str) -> None:
     for run in tx.runs.list(project.id, states=NOT_ENDED):
-        if run.spec.advice and annotator_name(run.spec.annotator) == name:
+        if run.spec.advice and annotator_name(run.spec.annotator) == annotator:
             raise FailedPrecondition(
-                f"run {run.id} has {name} advise on all items already and is {run.state.value}; watch, resume or stop "
-                f"that one: nextlabel run watch {project.name} {run.id}",
+                f"run {run.id} has {annotator} advise on all items already and is {run.state.value}; watch, resume or "
+                f"stop that one: nextlabel run watch {project.name} {run.id}",
                 reason="ALREADY_ADVISING",
             )

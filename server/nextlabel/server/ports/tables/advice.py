@@ -16,6 +16,10 @@ class AdviceTable(Protocol):
         """Keep advice; what the same annotator said of the same item before is replaced."""
         ...
 
+    def remove(self, project: ProjectId, annotator: str) -> int:
+        """Remove all that an annotator has advised, and return how many pieces there were."""
+        ...
+
     def annotators(self, project: ProjectId) -> Sequence[str]:
         """Return the names of those who have advised, ascending."""
         ...

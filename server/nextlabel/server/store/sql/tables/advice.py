@@ -26,6 +26,9 @@ _PUT = Statement(
         index_elements=_KEY, set_={c.name: _put.excluded[c.name] for c in _ADVICE.columns if c.name not in _KEY}
     )
 )
+_REMOVE = Statement(
+    sa.delete(schema.advice).where(_advice.project == p("project"), _advice.annotator == p("annotator"))
+)
 _ANNOTATORS = Statement(
     sa.select(_advice.annotator).distinct().where(_advice.project == p("project")).order_by(_advice.annotator)
 )
@@ -50,6 +53,10 @@ class SqlAdvice(AdviceTable):
     @override
     def put(self, advice: Sequence[Advice]) -> None:
         self._sql.run_many(_PUT, [_ADVICE.bind(piece) for piece in advice])
+
+    @override
+    def remove(self, project: ProjectId, annotator: str) -> int:
+        return self._sql.run(_REMOVE, {"project": project, "annotator": annotator})
 
     @override
     def annotators(self, project: ProjectId) -> Sequence[str]:
