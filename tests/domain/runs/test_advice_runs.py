@@ -13,7 +13,7 @@ from nextlabel.server.learners.candidates.advice_choice import AdviceUse
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.projects.projects import Component, Project
 from nextlabel.server.values.runs.annotator_options import (
     AnthropicOptions,
     DemonstrationSelection,
@@ -118,6 +118,16 @@ async def test_a_budget_of_money_ends_the_run_after_what_was_paid_is_learned(ser
     assert 0 < len(known) < len(IDS)
     assert run.message.endswith(f"{NAME} has advised on {len(known)} of {len(IDS)} items")
     assert await service.parts.base.store.read(lambda tx: tx.models.latest(project.id)) is not None
+
+
+async def test_where_no_learner_hears_advice_it_is_said_before_and_after(service: LlmService) -> None:
+    project = await service.create(learner=Component("logistic_regression"))
+    await service.add(project, IDS)
+    run = await advised(service, project)
+    assert "only estimates rest on it" in run.message
+    quote = await service.parts.runs.quotes.quote(project, run.spec, 5)
+    said = "the learner hears no advice (logistic_regression of single_label annotations; the default learner of single"
+    assert any(assumption.startswith(said) for assumption in quote.assumptions)
 
 
 async def test_a_model_goes_on_hearing_its_advisors_while_another_begins(tmp_path: Path) -> None:

@@ -9,7 +9,17 @@ from nextlabel.server.domain.learning.types.task_learner import PredictedAnswer
 from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.candidates.advice_choice import AdviceChoice
 from nextlabel.server.learners.persistence import TrainedModel
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.ids import JsonObject
+from nextlabel.server.values.projects.projects import Project
+
+
+def unheard(project: Project) -> str:
+    """Return why the learner of a project does not hear advice, '' where it does."""
+    if project.annotation_type is AnnotationType.SINGLE_LABEL and project.learner.name == "default":
+        return ""
+    of = f"{project.learner.name} of {project.annotation_type.shown} annotations"
+    return f"the learner hears no advice ({of}; the default learner of single labels does): only estimates rest on it"
 
 
 def kept_use(choice: AdviceChoice | None) -> JsonObject:

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.advice_use import unheard
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.runs.batch_annotation import Answered, BatchAnnotation
 from nextlabel.server.domain.runs.endings import HALTED, End, end_by, is_halt
@@ -100,6 +101,8 @@ class Advising:
         advised = await self.store.read(lambda tx: len(tx.advice.rows(project.id, annotator)))
         left = len(await self.waiting(project, annotator, run.spec.seed))
         told = f"{annotator} has advised on {advised:,} of {advised + left:,} items"
+        if reason := unheard(project):
+            return f"{told}; {reason}"
         if await self.rounds.has_model(project):
             return told
         return f"{told}; no model hears it yet: label some items, then train"

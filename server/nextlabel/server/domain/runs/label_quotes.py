@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.learning.advice_use import unheard
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.scopes import Scopes
@@ -64,4 +65,5 @@ class LabelQuotes:
         if spec.max_rounds:
             bounds["items in the most rounds allowed"] = spec.max_rounds * spec.batch_size
         asked = Cost(labels=min(bounds.values()))
-        return RunQuote(asked, asked, asked, [f"{bound} {name}" for name, bound in bounds.items()])
+        told = [f"{bound} {name}" for name, bound in bounds.items()]
+        return RunQuote(asked, asked, asked, [*told, *filter(None, [unheard(project)])])
