@@ -126,6 +126,15 @@ async def test_why_there_is_no_encoder_is_said(tmp_path: Path, model: str, probl
     assert {one.part.file for one in parts} == {pb.MODEL_FILE_HEAD}
 
 
+async def test_weights_written_over_beneath_the_server_are_not_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_export, "weights_here", lambda name: "feed")
+    first, *parts = await of_encoder(tmp_path, WRITES)
+    assert "'mini' have changed on disk since the server began" in first.model.encoder_problem
+    assert {one.part.file for one in parts} == {pb.MODEL_FILE_HEAD}
+
+
 def test_classes_are_given_above_their_thresholds() -> None:
     logits = np.linspace(-2, 2, 9, dtype=np.float32)[:, None]
     head = TrainedHead(np.eye(1, dtype=np.float32), np.zeros(1, np.float32))

@@ -12,7 +12,8 @@ from nextlabel.server.api.messages.models import model_version_message
 from nextlabel.server.api.messages.values import PAGE_BYTES
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.embedding import Embedding
-from nextlabel.server.learners.embedding.embedder import hub_revision
+from nextlabel.server.learners.embedding.embedder import hub_revision, weights_here, written_over
+from nextlabel.server.learners.embedding.weights import differ
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.portable.encoder_files import EncoderFiles, PortableEncoder, check_installed
@@ -64,6 +65,9 @@ class ModelExport:
 
     async def _encoder(self, project: Project) -> PortableEncoder:
         embedder = await self.embedding.embedder(project)
+        # The files are written from what is on disk, and texts embedded by what was there when the server began.
+        if differ(await self.embedding.weights(embedder), await self.disk.run(lambda: weights_here(embedder.name))):
+            raise written_over(embedder.name)
         return await self.encoder.made(embedder.name)
 
     async def _file(self, file: pb.ModelFile.ValueType, path: Path) -> Messages:

@@ -239,6 +239,7 @@ class Embedding:
 
 def _noted(tx: Transaction, project: Project, found: str) -> Project:
     """Return a project with the weights that it goes by: those found, where no other server noted any."""
+    tx.pool.lock(project.id)
     known = tx.projects.by_id(project.id)
     if known is None or known.embedding_version != project.embedding_version:
         # Another model has taken over; who began before it ends as it began.

@@ -16,6 +16,8 @@ def check_advises_alone(tx: Transaction, project: Project, spec: RunSpec) -> Non
         FailedPrecondition: there is such a run.
     """
     if spec.advice:
+        # Two servers that start one at once take turns here.
+        tx.pool.lock(project.id)
         _check_idle(tx, project, annotator_name(spec.annotator))
 
 

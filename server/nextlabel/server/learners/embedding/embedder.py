@@ -99,11 +99,7 @@ class Embedder:
                 reason="EMBEDDER_UNAVAILABLE",
             ) from error
         if self._fingerprint not in ("", found):
-            raise FailedPrecondition(
-                f"the weights of embedding model {self.name!r} have changed on disk since the server began with them; "
-                "restart the server",
-                reason="EMBEDDER_CHANGED",
-            )
+            raise written_over(self.name)
         self._fingerprint = found
 
     def embed(
@@ -204,6 +200,15 @@ def weights_here(name: str) -> str:
     """
     folder = model_folder(name)
     return "" if folder is None else fingerprint(folder)
+
+
+def written_over(name: str) -> FailedPrecondition:
+    """Say that a model's weights on disk are not those that the server has in use."""
+    return FailedPrecondition(
+        f"the weights of embedding model {name!r} have changed on disk since the server began with them; restart the "
+        "server",
+        reason="EMBEDDER_CHANGED",
+    )
 
 
 def hub_revision(name: str) -> str:
