@@ -25,7 +25,7 @@ from nextlabel.strategies import (
 from nextlabel.strategies.arithmetic.arrays import Floats
 from nextlabel.strategies.arithmetic.exact import on_grid
 from nextlabel.strategies.composition.chooser import Choice, settle_choice
-from nextlabel.strategies.pickers.worth import Worth
+from nextlabel.strategies.pickers.worth import Worth, needed_classes
 from nextlabel.strategies.pool import Block
 
 
@@ -186,6 +186,27 @@ def test_a_rare_class_is_searched_in_all_of_a_pool_that_is_larger_than_the_sampl
     many = LabeledSet(embeddings[:20], np.arange(20) % 2)
     sampled = get_strategy("default", sample=300).shortlist(pool, 20, SelectionContext(head, labeled=many, seed=3))
     assert len(sampled) == 300  # with no rare class nothing but the sample is read
+
+
+@pytest.mark.parametrize(
+    ("counts", "sought"),
+    [
+        ([100, 80], []),  # of 90 on the mean, 80 are within two roots of 90
+        ([120, 60], [1]),  # more than half of the mean, but fewer than chance explains
+        ([10, 0, 10], []),  # nothing is known of a class without labels
+        ([9, 4, 6], []),  # 4 of 6.3 on the mean may be chance
+        ([12, 3, 3], [1, 2]),
+        ([6, 1], []),  # too few labels to call any class rare
+    ],
+)
+def test_a_class_is_sought_while_it_has_half_the_labels_of_the_mean_or_fewer_than_chance_explains(
+    counts: list[int], sought: list[int]
+) -> None:
+    classes = np.repeat(np.arange(len(counts)), counts)
+    known = LabeledSet(np.zeros((len(classes), 2), np.float32), classes)
+    need = needed_classes(len(counts), SelectionContext(labeled=known))
+    assert np.flatnonzero(need).tolist() == sought
+    np.testing.assert_allclose(need[sought], [np.mean([c for c in counts if c]) / counts[at] - 1 for at in sought])
 
 
 def test_labels_that_are_not_trusted_count_for_less(embeddings: Floats, head: LinearHead) -> None:

@@ -176,7 +176,7 @@ def test_herding_is_greedy_coverage_and_the_default_weighs_it_by_uncertainty(
     doubt = (1 - (ordered[:, -1] - ordered[:, -2])) ** (2 + 9 / 250)
     assert doubt.sum() ** 2 / (doubt**2).sum() > 10 * 8
     for name, weights in (("max_herding", np.ones(600)), ("default", doubt)):
-        scale = 0.42 * typical_distance(on_grid(embeddings), generator(context.seed, name))
+        scale = 0.8 * typical_distance(on_grid(embeddings), generator(context.seed, name))
         similarity = np.exp(-squared(embeddings, embeddings) / (2 * scale**2))
         covered = np.exp(-squared(embeddings, context.labeled_embeddings).min(axis=1) / (2 * scale**2))
         batch = get_strategy(name).select(ArrayPool(embeddings), 8, context)

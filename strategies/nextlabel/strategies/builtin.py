@@ -46,7 +46,7 @@ DIFFICULTY_BY = ("texts", "scores", "judges")
 TOP = ShortlistSize(per_pick=1, extra=1)
 
 
-def default(sample: int = 5000, scale: float = 0.42, power: float = 2.0, ramp: float = 250.0) -> Strategy:
+def default(sample: int = 5000, scale: float = 0.8, power: float = 2.0, ramp: float = 250.0) -> Strategy:
     """Coverage first, uncertainty as the learner grows sure: uncertainty herding; needs nothing to start."""
     _at_least("default", "sample", sample, 1)
     _positive("default", "scale", scale)
@@ -225,7 +225,7 @@ def probcover(radius: float = 0.0, sample: int = 5000) -> Strategy:
     return ScoreAndPick("probcover", ProbCover(radius), None, ShortlistSize(4, sample), "covers many rows", params)
 
 
-def max_herding(scale: float = 0.42, sample: int = 5000) -> Strategy:
+def max_herding(scale: float = 0.8, sample: int = 5000) -> Strategy:
     """Smooth coverage of the pool; no radius to set."""
     _positive("max_herding", "scale", scale)
     _at_least("max_herding", "sample", sample, 1)

@@ -18,6 +18,9 @@ EFFECTIVE_ROWS = 10
 LEAST_MEAN = 5.0
 """Labels a class, on the mean, below which none can be called rare."""
 
+BY_CHANCE = 2.0
+"""Standard deviations of a count, the root of the mean, by which a class may lag behind and not be called rare."""
+
 MOST_WANTED = 8.0
 """Cap of what rarity may add: one such row counts as eight on the boundary."""
 
@@ -27,10 +30,10 @@ class Worth:
     """(1 - margin)^p + sum over rare classes of need * probability^2.
 
     The exponent p = power + labels / ramp grows with the labels, because a young learner's margins are worth
-    little, and stops where fewer than EFFECTIVE_ROWS a pick would keep weight. A class is rare while it has less
-    than half the labels of the mean class; its need is by how much the mean exceeds its labels. That is
-    certainty sampling (Lewis and Gale 1994; "search", Attenberg and Provost 2010) until the class is found,
-    and nothing afterwards.
+    little, and stops where fewer than EFFECTIVE_ROWS a pick would keep weight. A class is rare while it has no more
+    than half the labels of the mean class, or fewer than chance explains; its need is by how much the mean exceeds its
+    labels. That is certainty sampling (Lewis and Gale 1994; "search", Attenberg and Provost 2010) until the class is
+    found, and nothing afterwards.
 
     Attributes:
         power: the exponent without labels; larger values concentrate on the uncertain rows.
@@ -80,4 +83,5 @@ def needed_classes(n_classes: int, context: SelectionContext) -> Exact:
     if mean < LEAST_MEAN:
         return np.zeros(n_classes)
     need_C = mean / np.maximum(labels_C, 1) - 1
-    return np.where(seen_C & (need_C >= 1), np.minimum(need_C, MOST_WANTED), 0.0)
+    rare_C = seen_C & ((labels_C <= mean / 2) | (labels_C < mean - BY_CHANCE * np.sqrt(mean)))
+    return np.where(rare_C, np.minimum(need_C, MOST_WANTED), 0.0)
