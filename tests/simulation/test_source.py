@@ -69,6 +69,13 @@ def test_texts_are_embedded_once_for_each_model(tmp_path: Path) -> None:
     assert (other_model.asked, embedder.asked) == (3000, 3002)
 
 
+def test_a_folder_written_over_is_another_model(tmp_path: Path) -> None:
+    embedder, done = LengthEmbedder(str(tmp_path)), list[int]()
+    for embedder.fingerprint in ("a", "b", "a"):
+        cached_embeddings(["text"], embedder, tmp_path, done.append)
+    assert embedder.asked == 2
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

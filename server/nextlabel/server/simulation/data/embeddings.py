@@ -49,11 +49,13 @@ def read_embeddings(path: Path, rows: int, field: str) -> Float32:
 def cached_embeddings(
     texts: Sequence[str], embedder: TextEmbedder, cache: Path, progress: Callable[[int], object]
 ) -> Float32:
-    """Return the embeddings of texts, computed only if ``cache`` has none of the same texts and model.
+    """Return the embeddings of texts, computed only if ``cache`` has none of the same texts, model and weights.
 
     ``progress`` is called with the number of texts embedded so far.
     """
-    kept = cache / f"{_content_hash(texts, embedder.name)}.npy"
+    # A folder may be written over with another model; what a name is of stays as good as ever.
+    model = f"{embedder.name} {embedder.fingerprint}" if Path(embedder.name).is_dir() else embedder.name
+    kept = cache / f"{_content_hash(texts, model)}.npy"
     if not kept.exists():
         with write_bytes_to(kept) as file:
             np.save(file, np.concatenate(list(_embed_in_parts(texts, embedder, progress))))
