@@ -145,3 +145,8 @@ def test_any_confidence_leaves_the_named_class_the_likeliest_before_labels_say_o
     )
     model = train(training, nothing, DEFAULT, 0, None)
     assert (model.predict_proba(np.zeros((3, 16), np.float32), advice)[:, 1] > 0.5).all()
+
+
+def test_eight_labels_give_the_learner_its_say_beside_an_advisor_that_is_wrong() -> None:
+    found = _found("inverted", 8)
+    assert found["together"].mean() > (found["advice"].mean() + found["learner"].mean()) / 2

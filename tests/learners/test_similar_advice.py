@@ -68,8 +68,9 @@ def test_what_is_carried_is_that_of_a_ridge_regression() -> None:
 def test_errors_here_and_there_are_seen_beside_what_is_said_of_similar_items() -> None:
     _, labels, named = _world()
     own = float((named[TEST] == labels[TEST]).mean())
-    held_against = _accuracy(_trained(_said(named[POOL])))
-    assert held_against > max(own, _accuracy(_trained(None))) + 0.03
+    held_against, by_itself = _accuracy(_trained(_said(named[POOL]))), _accuracy(_trained(None))
+    assert held_against > own + 0.05
+    assert held_against > by_itself + 0.01
 
 
 def test_items_that_nothing_is_said_of_and_other_advisors_are_left_out() -> None:

@@ -57,6 +57,15 @@ class Blend:
     intercept_C: Float32
     learner_vote: float = 0.0
 
+    @classmethod
+    def of_learner(cls, advisors: tuple[str, ...], evidence: Evidence) -> Blend:
+        """The blend that says what the learner says."""
+        n_classes, dimension = evidence.learner_nC.shape[1], evidence.embeddings_nD.shape[1]
+        unheard = np.zeros((n_classes, evidence.advice_nF.shape[1]), np.float32)
+        return cls(
+            advisors, 1.0, np.zeros((n_classes, dimension), np.float32), unheard, np.zeros(n_classes, np.float32)
+        )
+
     def weight(self, place: int, usual: UsualConfidence) -> float:
         """By how much the advisor at this place, naming a class as surely as it does on the mean, raises its log-odds.
 
@@ -99,9 +108,13 @@ class Blend:
         voted = np.float32(self.learner_vote) * named_by(learner_nC)
         return np.asarray(evidence + voted + np.float32(self.learner_weight) * log_bounded(learner_nC), np.float32)
 
+    def logits_of(self, evidence: Evidence) -> Float32:
+        """The same of evidence."""
+        return self.logits(evidence.learner_nC, evidence.embeddings_nD, evidence.advice_nF)
+
     def predict_proba(self, evidence: Evidence) -> Float32:
         """Class probabilities, (n, C) float32, rows summing to 1."""
-        return softmax(self.logits(evidence.learner_nC, evidence.embeddings_nD, evidence.advice_nF))
+        return softmax(self.logits_of(evidence))
 
     def predict_by_advice(self, advice_nF: Float32) -> Float32:
         """Class probabilities, (n, C), of items of which nothing else is known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +22,7 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 LEAST_HELD_OUT = 2  # labels of which each can be predicted by the others
 WEIGHTS = np.linspace(0, 1, 21)  # of learner and embedding beside advice
+WORTHLESS = 0.05  # of advice, the probability before any label that the learner does best without it
 CLEAR_OF_FOUR = 2.24
 """Standard errors that a gain exceeds by chance in one of eighty cases: the learner was chosen among four candidates on
 these labels, so that it looks too good."""
@@ -34,7 +36,8 @@ def choose_blend(
     Between recalibrated advice alone, and advice with learner and embedding beside it, logits are averaged with the
     weight that held-out labels tell: its mean under a uniform prior. So few labels leave it near one half, and many
     find the better of both. It is stacking (Yao, Vehtari, Simpson and Gelman 2018) of two predictions into a
-    logarithmic pool (Genest and Zidek 1986). The learner is left alone where it is clearly better than either.
+    logarithmic pool (Genest and Zidek 1986). From there they go to the learner's own, as far as it is probable under
+    the same labels that advice is worth nothing; and all of the way where the learner is clearly better than either.
 
     Args:
         known: the labeled items that have advice; the learner had not seen these labels.
@@ -43,7 +46,8 @@ def choose_blend(
     if len(known) < LEAST_HELD_OUT:
         return alone, _chosen(AdviceUse.ADVICE, advisors, known, (), alone)
     alone_nC, both_nC = _held_out(advisors, known, rng)
-    weight = _weight(alone_nC, both_nC, known.shares_NC)
+    learner = Blend.of_learner(advisors, known.evidence)
+    weight, worthless = _weight(alone_nC, both_nC, learner.logits_of(known.evidence), known.shares_NC)
     scores: tuple[AdviceScore, ...] = ()
     if len(known) >= ENOUGH_LABELS:
         predicted = {
@@ -56,7 +60,8 @@ def choose_blend(
         scores = tuple(_score(use, found_nC, measured, known.shares_NC) for use, found_nC in recalibrated.items())
         if _learner_is_clearly_better(measured):
             return None, _chosen(AdviceUse.LEARNER, advisors, known, scores, None)
-    blend = alone.toward(fit_blend(advisors, known, known.labels, advice_alone=False), weight)
+    both = fit_blend(advisors, known, known.labels, advice_alone=False)
+    blend = alone.toward(both, weight).toward(learner, worthless)
     return blend, _chosen(AdviceUse.BOTH, advisors, known, scores, blend)
 
 
@@ -68,15 +73,20 @@ def _held_out(advisors: tuple[str, ...], known: Known, rng: np.random.Generator)
         others, items = known.take(np.setdiff1d(everything, fold, assume_unique=True)), known.evidence.take(fold)
         for advice_alone, logits_nC in found.items():
             blend = fit_blend(advisors, others, known.labels, advice_alone=advice_alone)
-            logits_nC[fold] = blend.logits(items.learner_nC, items.embeddings_nD, items.advice_nF)
+            logits_nC[fold] = blend.logits_of(items)
     return found[True], found[False]
 
 
-def _weight(alone_nC: Float32, both_nC: Float32, shares_nC: Float32) -> float:
-    """The mean weight of the second logits under a uniform prior and the likelihood of the labels."""
+def _weight(alone_nC: Float32, both_nC: Float32, learner_nC: Float32, shares_nC: Float32) -> tuple[float, float]:
+    """The mean weight of the second logits, and how probable it is that the learner does best without any advice.
+
+    Before any label is heard each weight is as probable as the others.
+    """
     likelihoods = np.array([_log_likelihood(_between(alone_nC, both_nC, weight), shares_nC) for weight in WEIGHTS])
     odds = np.exp(likelihoods - likelihoods.max())
-    return float(odds @ WEIGHTS / odds.sum())
+    advised = float(np.log(odds.mean()) + likelihoods.max()) + math.log1p(-WORTHLESS)
+    worthless = _log_likelihood(learner_nC, shares_nC) + math.log(WORTHLESS)
+    return float(odds @ WEIGHTS / odds.sum()), math.exp(worthless - float(np.logaddexp(advised, worthless)))
 
 
 def _between(alone_nC: Float32, both_nC: Float32, weight: float) -> Float32:
