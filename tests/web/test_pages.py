@@ -230,6 +230,10 @@ def test_a_run_is_started_after_its_quote_and_a_budget_is_changed(guarded: Serve
             assert f'formaction="{offered}"' in turned.text
         assert client.post(stop.group().replace("/stop", "/burn")).status_code == 400
         assert client.post(f"/projects/{name}/start", data={"kind": "human", "batch_size": "1.5"}).status_code == 400
+        assert 'type="checkbox" name="advice"' in client.get(f"/projects/{name}/start").text
+        advised = client.post(f"/projects/{name}/start", data={"kind": "human", "advice": "on"})
+        assert advised.status_code == 400
+        assert "only annotators on the server advise" in advised.text
         assert "Used up in" in client.post(f"/projects/{name}/budget", data={"dimension": "labels", "limit": "40"}).text
         assert "$2.50" in client.post(f"/projects/{name}/budget", data={"dimension": "usd", "limit": "2.50"}).text
         wrong = client.post(f"/projects/{name}/budget", data={"dimension": "labels", "limit": "many"})

@@ -21,6 +21,8 @@ _FIELDS = (
     "usd",
     "max_rounds",
     "accuracy",
+    "items_per_request",
+    "advice",
     "criticised",
     "refine_rounds",
     "guard",
@@ -65,7 +67,10 @@ def _spec(filled: FormData) -> pb.RunSpec:
         spec.targets.accuracy = accuracy
     if filled.get("criticised"):
         spec.items.criticised = True
-    prompt = pb.PromptOptions(refine_rounds=_whole(filled, "refine_rounds"))
+    spec.advice = bool(filled.get("advice"))
+    prompt = pb.PromptOptions(
+        refine_rounds=_whole(filled, "refine_rounds"), items_per_request=_whole(filled, "items_per_request")
+    )
     model, base_url = str(filled.get("model", "")).strip(), str(filled.get("base_url", "")).strip()
     match filled.get("kind"):
         case "human":
