@@ -171,6 +171,26 @@ def test_a_rare_class_is_searched_once_one_row_of_it_is_known(rng: np.random.Gen
     assert found >= min(0.9 * rare, 10 * 200 * rare / rows)
 
 
+def test_half_of_a_batch_is_what_promises_a_rare_class_most_however_near_to_its_labels(
+    rng: np.random.Generator,
+) -> None:
+    embeddings = rng.standard_normal((800, 12)).astype(np.float32)
+    embeddings[-40:] = 0.01 * embeddings[-40:] + 6 * np.eye(12)[0]  # beside each other, and four of them labeled
+    head = LinearHead.from_decision(np.eye(1, 12), np.array([-3.0]))
+    known = LabeledSet(embeddings[-64:-20], (np.arange(44) >= 24).astype(np.int64))
+    left = np.concatenate([np.arange(736), np.arange(780, 800)])
+    pool = ArrayPool(embeddings[left], rows=left)
+    for k, rare in ((20, 10), (5, 2)):
+        few = LabeledSet(known.embeddings_LD[:28], known.classes_L[:28])
+        batch = get_strategy("default").select(pool, k, SelectionContext(head, labeled=few, seed=3))
+        reasons = np.array(batch.reasons_k)
+        assert np.all(batch.rows_k[:rare] >= 780)
+        assert reasons.tolist() == ["may be of a rare class"] * rare + ["covers uncertain region"] * (k - rare)
+    enough = LabeledSet(known.embeddings_LD, known.classes_L)
+    batch = get_strategy("default").select(pool, 20, SelectionContext(head, labeled=enough, seed=3))
+    assert set(batch.reasons_k) == {"covers uncertain region"}
+
+
 def test_a_rare_class_is_searched_in_all_of_a_pool_that_is_larger_than_the_sample(rng: np.random.Generator) -> None:
     rows, rare = 12_000, 24
     embeddings = rng.standard_normal((rows, 12)).astype(np.float32)

@@ -55,7 +55,7 @@ class Picks:
     Attributes:
         positions_k: positions within the candidates, unique, in order of picking.
         inclusion_probabilities_k: probability each pick had, shape (k,), or None where undefined.
-        reasons_k: a short reason each, or None.
+        reasons_k: a short reason each, empty where it is the strategy's, or None where all are.
     """
 
     positions_k: Rows

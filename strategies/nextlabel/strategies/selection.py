@@ -54,7 +54,7 @@ class Selection:
             candidates.rows_m[positions_k],
             scores.astype(np.float32),
             unknown if probabilities is None else probabilities.astype(np.float64),
-            tuple(picks.reasons_k) if picks.reasons_k is not None else (reason,) * len(positions_k),
+            tuple(own or reason for own in picks.reasons_k or [""] * len(positions_k)),
             np.zeros(len(positions_k), np.bool_),
         )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.strategies.arithmetic.arrays import Exact, Rows
+from nextlabel.strategies.arithmetic.arrays import Exact, Floats, Rows
 from nextlabel.strategies.arithmetic.randomness import row_gumbels, row_uniforms
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
@@ -31,6 +31,7 @@ MEASURED = 400
 """Rows whose distances give the typical one."""
 
 ONE_CLASS = "uniform draw while one class is known"
+RARE_CLASS = "may be of a rare class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Herding:
     With weights it is uncertainty herding (Bae et al. 2025, 2412.20644): coverage while the learner is unsure
     everywhere, the uncertain regions once it is not. While all labels are of one class nothing tells where
     another one is, and a uniform draw finds a class by its share, which coverage by typical rows does not.
+    While a class is rare, up to half of the batch is what promises most of it: such rows lie beside those of the class
+    that are labeled, and coverage would say that they are covered.
 
     Attributes:
         scale: kernel scale as a share of the median distance between rows, so that neither the length of
@@ -62,12 +65,15 @@ class Herding:
         if self.worth is not None and labeled is not None and len(np.unique(labeled.classes_L)) == 1:
             drawn_m = row_uniforms(candidates.rows_m, context.seed, "herding/one class")
             return Picks(best_positions(candidates, drawn_m, k), reasons_k=[ONE_CLASS] * k)
-        weights_m = np.ones(len(candidates))
+        weights_m, sought = np.ones(len(candidates)), np.empty(0, np.int64)
         if self.worth is not None:
-            weights_m = self.worth.of(Block(candidates.rows_m, embeddings_mD), k, context)
+            block = Block(candidates.rows_m, embeddings_mD)
+            weights_m = self.worth.of(block, k, context)
+            sought = most_promising(candidates, self.worth.promise(block, context), k // 2)
         kernel = Gaussian(self.scale * typical_distance(embeddings_mD, rng))
         offered = likely_positions(candidates, weights_m, max(AT_LEAST, PER_PICK * k), context.seed)
-        return Picks(greedy_cover(candidates, embeddings_mD, weights_m, kernel, k, context, offered))
+        picked = greedy_cover(candidates, embeddings_mD, weights_m, kernel, k, context, offered, sought.tolist())
+        return Picks(picked, reasons_k=[RARE_CLASS] * len(sought) + [""] * (k - len(sought)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,12 @@ def typical_distance(embeddings_mD: Exact, rng: np.random.Generator) -> float:
     squared = squared_distances(some, some)
     apart = squared[squared > 0]
     return float(np.sqrt(np.median(apart))) if len(apart) else 1.0
+
+
+def most_promising(candidates: Candidates, promise_m: Floats, most: int) -> Rows:
+    """Return at most so many positions, of highest promise, that promise more than a row on the boundary is worth."""
+    promising = min(most, int(np.count_nonzero(promise_m > 1)))
+    return best_positions(candidates, promise_m, promising) if promising else np.empty(0, np.int64)
 
 
 def likely_positions(candidates: Candidates, weights_m: Exact, size: int, seed: int) -> Rows:

@@ -8,6 +8,7 @@ ones decide, so that picks are the same on every processor. No m x m matrix is k
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -129,8 +130,12 @@ def greedy_cover(
     k: int,
     context: SelectionContext,
     offered: Rows,
+    first: Sequence[int] = (),
 ) -> Rows:
-    """Return ``k`` of the positions offered that greedily maximise weighted coverage of the candidates."""
+    """Return ``k`` positions: those that come first, then of those offered what greedily maximises weighted coverage.
+
+    It is the coverage of the candidates by what is labeled or picked.
+    """
     everything = np.arange(len(candidates), dtype=np.int64)
     weights_m = np.rint(weights_m / max(weights_m.max(), SMALLEST) / WEIGHT_GRID) * WEIGHT_GRID
     covered_m = np.zeros(len(candidates), np.float32)
@@ -140,7 +145,11 @@ def greedy_cover(
     gains_m = np.full(len(candidates), -np.inf)
     gains_m[offered] = most_gained(embeddings_mD, weights_m, covered_m, kernel, offered)
     evaluated_at = np.full(len(candidates), -1, np.int64)
-    picked: list[int] = []
+    picked = list(first)
+    if picked:
+        chosen = np.asarray(picked, np.int64)
+        np.maximum(covered_m, similarities.of(chosen, chosen).max(axis=0), out=covered_m)
+        gains_m[chosen] = -np.inf
     while len(picked) < k:
         best = first_of_best(gains_m, everything, candidates)
         if evaluated_at[best] == len(picked):

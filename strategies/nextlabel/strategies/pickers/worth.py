@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.strategies.arithmetic.arrays import Exact, to_numpy
+from nextlabel.strategies.arithmetic.arrays import Exact, Floats, to_numpy
+from nextlabel.strategies.arithmetic.exact import as_scores
 from nextlabel.strategies.context import SelectionContext
 from nextlabel.strategies.heads import YesNoHeads, predictor_logits, softmax
 from nextlabel.strategies.pool import Block
@@ -55,6 +56,14 @@ class Worth:
         doubt_n = 1 + to_numpy(margin_n)
         exponent = self.power + context.labels_counted / self.ramp
         return flattened(doubt_n, exponent, EFFECTIVE_ROWS * k) + rarity(to_numpy(softmax(logits_Cn)), context)
+
+    @staticmethod
+    def promise(block: Block, context: SelectionContext) -> Floats:
+        """Return what rarity adds to the weights, settled to be the same on every processor, shape (n,)."""
+        predictor = context.predictor
+        if predictor is None or predictor.n_classes < 2:
+            return np.zeros(len(block), np.float32)
+        return as_scores(rarity(to_numpy(softmax(predictor_logits(predictor, block.embeddings_nD))), context))
 
 
 def flattened(doubt_n: Exact, exponent: float, least: int) -> Exact:
