@@ -62,6 +62,7 @@ class Trial:
     """Scores in [0, 1] on the test part after `labels` random labels by an annotator.
 
     Attributes:
+        candidate: the one of most weight.
         errors: share of the labels that are wrong, unless people label.
         default_ece_as_pool: the same on test items drawn with the class shares of a skewed pool; None for others, whose
             test part has the shares of the pool.
@@ -152,7 +153,7 @@ def run_trial(data: LabeledSet, names_CD: NDArray[np.float32], cell: Cell, seed:
         baseline_f1=baseline.macro_f1,
         default_f1=default.macro_f1,
         default_ece=default.ece,
-        candidate="none" if choice is None else f"{choice}{' + names' * choice.uses_descriptions}",
+        candidate="none" if choice is None else str(choice.candidate) + " + names" * choice.described,
         seconds=round(seconds, 3),
         default_ece_as_pool=_ece_as_pool(data, model, seed) if data.name.endswith(SKEWED) else None,
     )

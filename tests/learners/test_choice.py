@@ -13,6 +13,7 @@ from nextlabel.server.learners.candidates.choice import (
     MOST_PARTS,
     Descriptions,
     HeldOut,
+    belief_in,
     choose,
     cross_validate,
     how_often_best,
@@ -193,6 +194,26 @@ def test_calibration_finds_sharpness_and_the_noise_of_untrusted_labels(noise: fl
     assert found.noise == pytest.approx(noise, abs=0.04)
     assert found.evidence > calibrate(logits[:, ::-1], shares, np.ones(4000, bool)).evidence
     assert calibrate(logits * 2, shares, np.zeros(4000, bool)).noise == 0
+
+
+@pytest.mark.parametrize("by_people", [0, 40])
+def test_labels_that_err_much_are_believed_less(blobs: Blobs, by_people: int) -> None:
+    """Whether the labels that tell so are their own or those of people."""
+    rng = np.random.default_rng(0)
+    trusted, items = np.arange(100) < by_people, np.arange(by_people or 100)
+    believed = []
+    for errors in (0.0, 0.6):
+        wrong = ~trusted & (rng.random(100) < errors)
+        labels = np.where(wrong, rng.integers(0, 5, 100), blobs.labels[:100])
+        shares = np.eye(5, dtype=np.float32)[labels[items]]
+        fitters = {}
+        for belief in (3.0, 0.1):
+            weights = np.where(trusted, 1, belief).astype(np.float32)
+            weighted = WeightedLabels(blobs.embeddings[:100], labels, weights)
+            fitters[belief] = CandidateFitter(weighted, np.arange(100), blobs.embeddings[:0], LogisticSettings(5))
+        held_out = HeldOut(items, blobs.embeddings[items], shares, ~trusted[items])
+        believed.append(belief_in(fitters, 100, held_out, described=False, rng=np.random.default_rng(0)))
+    assert 3 >= believed[0] > 1.5 * believed[1] >= 0.15
 
 
 @pytest.mark.parametrize(("labels", "stale"), [(80, False), (99, False), (100, True), (79, True)])

@@ -76,6 +76,14 @@ def test_soft_labels_count_by_what_they_tell_classes_apart_and_trusted_ones_at_t
     assert targets.trusted_N.tolist() == [True, False, False]
 
 
+def test_doubt_is_about_labels_that_are_not_trusted() -> None:
+    targets = targets_of(TrainingSet(**GOOD))
+    doubted = targets.believed(0.5)
+    factor = np.where(targets.trusted_N, 1, 0.5)
+    np.testing.assert_allclose(doubted.shares_NC, targets.shares_NC * factor[:, None])
+    np.testing.assert_allclose(doubted.labels.weights_N, targets.labels.weights_N * factor[targets.item_R])
+
+
 def test_a_label_as_probable_as_all_others_says_nothing() -> None:
     soft = np.array([[0.5, 0.5], [0.35, 0.65]], np.float32)
     training = TrainingSet(

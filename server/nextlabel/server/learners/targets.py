@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,8 @@ from nextlabel.server.learners.training import TrainingSet
 
 MAX_CLASSES_A_SOFT_LABEL = 5
 UNTRUSTED_WEIGHT = 0.3
-"""What an untrusted label counts beside a trusted one. Where all are untrusted it is a stronger penalty: with a fifth
-of the labels wrong C = 3 is better than 10 (`docs/evidence/learner.md`)."""
+"""What an untrusted label counts at most beside a trusted one. Where all are untrusted it is a stronger penalty: with a
+fifth of the labels wrong C = 3 is better than 10 (`docs/evidence/learner.md`)."""
 
 
 def counted(trusted_N: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -38,6 +38,14 @@ class Targets:
     shares_NC: NDArray[np.float32]
     rows_N: NDArray[np.int64]
     trusted_N: NDArray[np.bool_]
+
+    def believed(self, belief: float) -> Targets:
+        """The same where labels that are not trusted count only this part of what they do, in (0, 1]."""
+        if belief == 1 or self.trusted_N.all():
+            return self
+        factor_N = np.where(self.trusted_N, 1, belief).astype(np.float32)
+        labels = replace(self.labels, weights_N=self.labels.weights_N * factor_N[self.item_R])
+        return replace(self, labels=labels, shares_NC=self.shares_NC * factor_N[:, None])
 
     def take(self, items_n: NDArray[np.int64]) -> Targets:
         """The targets of these items, in this order."""

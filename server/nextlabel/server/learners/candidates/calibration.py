@@ -19,7 +19,7 @@ Bool = NDArray[np.bool_]
 
 LOG_TEMPERATURES = np.linspace(-2, 2, 41)
 NOISES = np.linspace(0, 0.8, 33)
-SPREAD = 0.5  # standard deviation of the prior of the temperature's logarithm
+SPREAD = 0.5  # standard deviation of the prior of the sharpness's logarithm
 LEAST_PROBABILITY = 1e-6
 
 

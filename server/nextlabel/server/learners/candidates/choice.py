@@ -7,7 +7,7 @@ resamples of the labels are used together, each by how often it is, as one head 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import product
@@ -134,6 +134,38 @@ def cross_validate(
     return CandidateChoice(
         first.candidate, first.described, scores, labels, sharpness=sharpness, noise=noise, parts=tuple(parts)
     )
+
+
+def belief_in(
+    fitters: Mapping[float, CandidateFitter],
+    n_items: int,
+    held_out: HeldOut,
+    *,
+    described: bool,
+    rng: np.random.Generator,
+) -> float:
+    """How far labels that are not trusted are to be believed, from what they make of predicting held-out ones.
+
+    The geometric mean of some beliefs, each weighted by how likely the held-out labels are under the plain candidate
+    that is fitted in this belief: what errs much is better fitted less closely.
+
+    Args:
+        fitters: by the belief that their labels are weighted in.
+        described: whether the texts that describe the classes are examples of them.
+    """
+    logits = {belief: np.zeros(held_out.shares_nC.shape, np.float32) for belief in fitters}
+    everything = np.arange(n_items)
+    for fold in stratified_folds(held_out.shares_nC.argmax(axis=1), rng):
+        known = np.setdiff1d(everything, held_out.items_n[fold], assume_unique=True)
+        start: TrainedHead | None = None
+        for belief, fitter in fitters.items():
+            start = fitter.fit(LearnerCandidate.PLAIN, known, start, described=described)
+            logits[belief][fold] = start.logits(held_out.embeddings_nD[fold])
+    evidence = np.array(
+        [calibrate(logits_nC, held_out.shares_nC, held_out.untrusted_n).evidence for logits_nC in logits.values()]
+    )
+    likely = np.exp(evidence - evidence.max())
+    return float(np.exp(likely @ np.log(list(fitters)) / likely.sum()))
 
 
 def how_often_best(found: Sequence[Measured], eligible_k: Bool, rng: np.random.Generator) -> Float64:

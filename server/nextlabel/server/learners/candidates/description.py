@@ -65,6 +65,7 @@ class CandidateChoice:
         held_out: the labels that were predicted by models without them; 0 where nothing was compared.
         sharpness: the sum of the factors of all parts.
         noise: share of the untrusted labels that is as if drawn at random, as far as predictions tell.
+        belief: in (0, 1], the part of what they would count that untrusted labels do count.
         parts: the candidates whose logits are added, by falling weight; empty where there is but the one.
     """
 
@@ -75,6 +76,7 @@ class CandidateChoice:
     sharpness: float = 1.0
     noise: float = 0.0
     parts: tuple[CandidatePart, ...] = ()
+    belief: float = 1.0
 
     @property
     def in_use(self) -> tuple[CandidatePart, ...]:

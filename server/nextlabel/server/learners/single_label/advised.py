@@ -95,6 +95,8 @@ def _labeled(
     if len(others) > OTHERS_SAMPLE:
         others = rng.choice(others, OTHERS_SAMPLE, replace=False)
     seen = targets.take(np.concatenate([telling, others]))
+    if learner.choice is not None:
+        seen = seen.believed(learner.choice.belief)
     embeddings = seen.labels.embeddings_ND[np.searchsorted(seen.item_R, np.arange(n))]
     shares = seen.shares_NC[:n]
     said = np.full(shares.shape, 1 / n_classes, np.float32)

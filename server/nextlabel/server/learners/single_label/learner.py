@@ -22,6 +22,7 @@ from nextlabel.server.learners.candidates.choice import (
     OTHERS_SAMPLE,
     Descriptions,
     HeldOut,
+    belief_in,
     cross_validate,
     unchosen,
 )
@@ -54,6 +55,8 @@ SCALED = ("default", "logistic_regression")
 MAX_POOL_SAMPLE = 5_000
 CHOICE_POOL_SAMPLE = 2_000
 WARM_TOLERANCE = 5e-4  # near the solution one Newton step goes well below this
+BELIEFS = (1.0, 0.3, 0.1)
+"""Parts of what untrusted labels would count that they may count, as far as held-out labels tell."""
 
 
 def train(
@@ -150,6 +153,8 @@ def _fit_head(
     if start is not None and all(part.candidate is LearnerCandidate.PLAIN for part in parts):
         settings = replace(settings, tolerance=WARM_TOLERANCE)
     classifier = HeadClassifier(settings, parts, pool_MD, start, described)
+    if choice is not None:
+        targets = targets.believed(choice.belief)
     labels = targets.labels
     teach(classifier, labels.embeddings_ND, labels.labels_N, sample_weight=labels.weights_N, items=targets.item_R)
     return _Fitted(classifier.head_, choice=choice, warm=start is not None)
@@ -187,12 +192,21 @@ def _choice(
         others = rng.choice(others, OTHERS_SAMPLE, replace=False)
     known = targets.take(np.concatenate([items, others]))
     rough = replace(logistic_settings(spec, len(classes)), tolerance=CHOICE_TOLERANCE)
-    fitter = CandidateFitter(known.labels, known.item_R, pool_MD[:CHOICE_POOL_SAMPLE], rough, described)
+    sample_MD = pool_MD[:CHOICE_POOL_SAMPLE]
+
+    def fitter(belief: float) -> CandidateFitter:
+        believed = known.believed(belief)
+        return CandidateFitter(believed.labels, believed.item_R, sample_MD, rough, described)
+
     first = np.arange(len(items))
     embeddings = known.labels.embeddings_ND[np.searchsorted(known.item_R, first)]
     held_out = HeldOut(first, embeddings, known.shares_NC[first], ~known.trusted_N[first])
-    measure = measure_of(spec, classes)
-    return cross_validate(fitter, len(known.rows_N), held_out, descriptions, measure, rng)
+    belief = 1.0
+    if not known.trusted_N.all():
+        fitters = {belief: fitter(belief) for belief in BELIEFS}
+        belief = belief_in(fitters, len(known.rows_N), held_out, described=described is not None, rng=rng)
+    choice = cross_validate(fitter(belief), len(known.rows_N), held_out, descriptions, measure_of(spec, classes), rng)
+    return replace(choice, belief=belief)
 
 
 def _fit_lda(training: TrainingSet, spec: LearnerSpec) -> _Fitted:
