@@ -127,11 +127,6 @@ async def test_an_advisor_that_is_forgotten_is_neither_heard_nor_asked(service: 
     assert (await learning.train(project)).description["advice"] == {}
     with pytest.raises(FailedPrecondition, match="heard no advice"):
         await of_items(service, project, LATER)
-    asked = len(service.fake.requests)
-    await service.llm_run(project, limit=Cost(), batch_size=60, advice=True)
-    assert len(service.fake.requests) <= asked + 1 + len(LATER)  # the probe, and what was not paid before
-    rows += (await service.parts.pool.pools.find(project.id, LATER)).tolist()
-    assert await store.read(lambda tx: tx.advice.rows(project.id, NAME)) == sorted(rows)
 
 
 async def test_a_model_that_heard_no_advice_says_so(service: LlmService) -> None:

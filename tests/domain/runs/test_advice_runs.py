@@ -1,6 +1,6 @@
 """Runs whose answers are kept as advice."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,20 +49,6 @@ async def advice_of(service: Service, project: Project) -> dict[str, str]:
         return {a.item_id: a.answer.body.name for a in found if isinstance(a.answer.body, Label)}
 
     return await service.parts.base.store.read(work)
-
-
-async def well_advised(folder: Path) -> tuple[Service, Project, Mapping[str, str], list[int], np.ndarray]:
-    """A project whose advisor is always right, about items whose embeddings say nothing; truth, rows and embeddings."""
-    opened = Service(folder)
-    opened.parts.start()
-    project = await opened.create()
-    await opened.add(project, IDS)
-    other = dict(zip(IDS, np.random.default_rng(0).permutation(list(TRUTH.values())).tolist(), strict=True))
-    await opened.label(project, {item: other[item] for item in IDS[:30]})
-    spec = {"annotator": ReplayOptions("truth"), "limit": Cost(), "batch_size": 45, "advice": True}
-    await opened.replay_run(project, other, **spec)
-    rows = (await opened.parts.pool.pools.find(project.id, IDS)).tolist()
-    return opened, project, other, rows, (await opened.parts.pool.pools.embeddings(project, rows)).astype(np.float32)
 
 
 async def test_an_llm_advises_on_every_item_once_and_labels_none(service: LlmService) -> None:
@@ -130,18 +116,6 @@ async def test_where_no_learner_hears_advice_it_is_said_before_and_after(service
     assert any(assumption.startswith(said) for assumption in quote.assumptions)
 
 
-async def test_a_model_goes_on_hearing_its_advisors_while_another_begins(tmp_path: Path) -> None:
-    opened, project, _, rows, embeddings = await well_advised(tmp_path)
-    learning, store = opened.parts.learning.learning, opened.parts.base.store
-    _, before, _ = await learning.answers(project, embeddings, rows=rows)
-    (piece,) = await store.read(lambda tx: tx.advice.of(project.id, rows[:1]))
-    await store.write(lambda tx: tx.advice.put([replace(piece, annotator="another")]))
-    _, after, answers = await learning.answers(project, embeddings, rows=rows)
-    np.testing.assert_array_equal(after, before)
-    assert AdviceUse.LEARNER not in {answer.source for answer in answers}
-    await opened.close()
-
-
 async def test_an_annotator_advises_in_one_run_at_a_time(service: LlmService) -> None:
     """Two would pay for advice about the same items."""
     project, runs = await service.filled(), service.parts.runs.runs
@@ -158,7 +132,17 @@ async def test_an_annotator_advises_in_one_run_at_a_time(service: LlmService) ->
 
 
 async def test_predictions_of_items_hear_advice_and_those_of_embeddings_do_not(tmp_path: Path) -> None:
-    opened, project, other, rows, embeddings = await well_advised(tmp_path)
+    opened = Service(tmp_path)
+    opened.parts.start()
+    project = await opened.create()
+    await opened.add(project, IDS)
+    # Somebody who is always right about items whose embeddings say nothing.
+    other = dict(zip(IDS, np.random.default_rng(0).permutation(list(TRUTH.values())).tolist(), strict=True))
+    await opened.label(project, {item: other[item] for item in IDS[:30]})
+    spec = {"annotator": ReplayOptions("truth"), "limit": Cost(), "batch_size": 45, "advice": True}
+    await opened.replay_run(project, other, **spec)
+    rows = (await opened.parts.pool.pools.find(project.id, IDS)).tolist()
+    embeddings = (await opened.parts.pool.pools.embeddings(project, rows)).astype(np.float32)
     _, heard = await opened.parts.learning.learning.predict(project, embeddings, rows=rows)
     _, alone, unheard = await opened.parts.learning.learning.answers(project, embeddings)
     _, _, advised = await opened.parts.learning.learning.answers(project, embeddings, rows=rows)
@@ -173,6 +157,11 @@ async def test_predictions_of_items_hear_advice_and_those_of_embeddings_do_not(t
     found = task_learner(project).evaluate(model, embeddings, bodies, advice)
     assert (found.accuracy, found.measures["accuracy_without_advice"]) == (1.0, (alone.argmax(axis=1) == right).mean())
     assert not task_learner(project).evaluate(model, embeddings, bodies, None).measures
+    # The model goes on hearing those whom it knows when another begins to advise.
+    (piece,) = await opened.parts.base.store.read(lambda tx: tx.advice.of(project.id, rows[:1]))
+    await opened.parts.base.store.write(lambda tx: tx.advice.put([replace(piece, annotator="another")]))
+    _, meanwhile = await opened.parts.learning.learning.predict(project, embeddings, rows=rows)
+    np.testing.assert_array_equal(meanwhile, heard)
     await opened.close()
 
 
