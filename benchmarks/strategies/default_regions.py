@@ -33,14 +33,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--document", type=Path)
+    parser.add_argument("--only-rare", action="store_true", help="print the second table alone")
     parser.add_argument("--sets", default="", help="names with commas between; all by default")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--rare-seeds", type=int, default=10)
-    parser.add_argument("--rare-strategies", default=",".join(STRATEGIES), help="names with commas between")
+    parser.add_argument(
+        "--rare-strategies", default=",".join(STRATEGIES), help="names with commas between; see peers.py"
+    )
     parser.add_argument("--learner", default="logistic_regression")
     parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"))
     parser.add_argument("--cells", type=Path, default=Path(".cache/benchmarks/default_regions"))
     options = parser.parse_args()
+    if options.only_rare:
+        list(_rare(options))
+        return
     lines = [*_against_random(options), *_shown(""), *_rare(options)]
     if options.document:
         write_table(options.document, "\n".join(lines))

@@ -42,11 +42,14 @@ class Split:
 
 def split_of(dataset: Dataset, seed: int, most: int) -> Split:
     """Return the test part of a seed and its pool: four fifths of what it may label, and no more than ``most``."""
-    items = len(dataset.test_labels_M)
-    split = Split(dataset, np.arange(items), items)
-    if items < FEW_TEST_ITEMS:
-        split = _drawn_anew(dataset, seed)
+    split = whole_split_of(dataset, seed)
     return replace(split, dataset=split.dataset.drawn(min(most, len(split.dataset) * 4 // 5), seed))
+
+
+def whole_split_of(dataset: Dataset, seed: int) -> Split:
+    """Return the test part of a seed, and all else as its pool."""
+    items = len(dataset.test_labels_M)
+    return _drawn_anew(dataset, seed) if items < FEW_TEST_ITEMS else Split(dataset, np.arange(items), items)
 
 
 def _drawn_anew(dataset: Dataset, seed: int) -> Split:

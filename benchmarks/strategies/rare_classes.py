@@ -11,7 +11,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 
-from benchmarks.strategies.default_sets import split_of
+from benchmarks.strategies.default_sets import whole_split_of
+from benchmarks.strategies.peers import peer
 from nextlabel.server.simulation.bootstrap import mean_interval
 from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.reporting.report import format_interval
@@ -28,8 +29,7 @@ def rare_rows(dataset: Dataset, strategies: Sequence[str], seeds: int, kept: Pat
     What is finished stands in the file ``kept``, a line a share, strategy and seed.
     """
     for share in SHARES:
-        splits = [split_of(dataset, seed, len(dataset)).dataset for seed in range(seeds)]
-        pools = [rare_pool(split, share, seed) for seed, split in enumerate(splits)]
+        pools = [rare_pool(whole_split_of(dataset, seed).dataset, share, seed) for seed in range(seeds)]
         for strategy in strategies:
             found = np.array([_kept(kept, share, strategy, pool, seed) for seed, pool in enumerate(pools)])
             positives = format_interval(mean_interval(found[:, 0]), digits=1)
@@ -77,7 +77,10 @@ def rare_pool(dataset: Dataset, share: float, seed: int) -> Dataset:
 
 
 def labeled_by(name: str, pool: Dataset, seed: int) -> tuple[float, float]:
-    """Positives found in LABELS labels after the first batch, and average precision on the test items."""
+    """Positives found in LABELS labels after the first batch, and average precision on the test items.
+
+    The strategy is one of the project or, as in `peers.py`, of another package.
+    """
     labels_N = pool.pool_labels_N
     rng = np.random.default_rng([seed, 8])
     known = rng.choice(np.flatnonzero(labels_N))
@@ -87,9 +90,8 @@ def labeled_by(name: str, pool: Dataset, seed: int) -> tuple[float, float]:
         context = _context(pool, labeled, model, seed * 1000 + len(labeled))
         left = np.setdiff1d(np.arange(len(pool)), labeled)
         ids = [pool.item_ids[row] for row in left]
-        picked = get_strategy(name).select(
-            ArrayPool(pool.pool_embeddings_ND[left], rows=left, item_ids=ids), BATCH, context
-        )
+        strategy = peer(name, context.seed) if ":" in name else get_strategy(name)
+        picked = strategy.select(ArrayPool(pool.pool_embeddings_ND[left], rows=left, item_ids=ids), BATCH, context)
         labeled = np.append(labeled, picked.rows_k)
         model = _fitted(pool.pool_embeddings_ND[labeled], labels_N[labeled])
     scores = model.decision_function(pool.test_embeddings_MD)
