@@ -35,5 +35,6 @@ SERVER = {
     "backups": "List the backups that a bucket holds, or let one go.",
     "local-llm": "Serve a small LLM on this machine.",
     "tune-local": "Tune a small LLM on a project's answers, and measure it on gold.",
+    "tune-encoder": "Tune the encoder of a project on its labels, where validation says that it helps.",
 }
 """The commands of the server, which is an extra."""

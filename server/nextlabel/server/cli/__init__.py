@@ -12,6 +12,7 @@ from nextlabel.server.cli.doctor import doctor
 from nextlabel.server.cli.local_llm import local_llm
 from nextlabel.server.cli.serve import serve
 from nextlabel.server.cli.simulate import simulate
+from nextlabel.server.cli.tune_encoder import tune_encoder
 from nextlabel.server.cli.tune_local import tune_local
 from nextlabel.server.cli.web import web
 
@@ -30,5 +31,6 @@ def commands() -> Sequence[tuple[str, str, Callable[..., Any]]]:
         "backups": backups,
         "local-llm": local_llm,
         "tune-local": tune_local,
+        "tune-encoder": tune_encoder,
     }
     return [(name, (function.__doc__ or "").partition("\n")[0], function) for name, function in functions.items()]

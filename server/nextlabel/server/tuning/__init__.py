@@ -1,1 +1,1 @@
-"""Small language models that are tuned on what a project's people and LLMs answered."""
+"""Small language models, and encoders, that are tuned on what a project's people and LLMs answered."""

@@ -111,6 +111,11 @@ def _truth(applies: bool) -> str:
 TRUE, FALSE = "true", "false"
 
 
+def said_in(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the text that an exported answer (`Form.SFT`) is about, and the answer."""
+    return _text(record), str(record["messages"][-1]["content"])
+
+
 def _text(record: Mapping[str, Any]) -> str:
     return _of(record.get("prompt") or record["messages"], "user")
 

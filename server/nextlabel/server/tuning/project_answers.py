@@ -47,6 +47,11 @@ class ProjectAnswers:
             for detail in self.client.pool.list(self.project, split="gold")
         ]
 
+    def unlabeled(self) -> Iterator[str]:
+        """Yield the texts of pool items without a label, in the order in which they were added."""
+        for detail in self.client.pool.list(self.project, split="pool", state="unlabeled"):
+            yield detail.item.text
+
     def holdout(self) -> list[str]:
         """Return the texts of the holdout items."""
         return [detail.item.text for detail in self.client.pool.list(self.project, split="holdout")]

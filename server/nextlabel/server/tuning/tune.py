@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from nextlabel.server.annotators.prompting.canonical import digest
 from nextlabel.server.system.clock import SystemClock
 from nextlabel.server.tuning.examples import Form, TuningData, tuning_data
 from nextlabel.server.tuning.language_model import LanguageModel, load_language_model
+from nextlabel.server.tuning.libraries import installed
 from nextlabel.server.tuning.measuring import GoldItem, measured, rights
 from nextlabel.server.tuning.model_folders import ModelFolders, TunedModel
 from nextlabel.server.tuning.training import TuningSettings, described, tuned
@@ -99,7 +99,7 @@ def tune(tuning: Tuning, folders: ModelFolders, told: Told) -> TunedModel:
         "loss": loss,
         "gold": None if measure is None else measure.described,
         "created_at": SystemClock().now().isoformat(timespec="seconds"),
-        "libraries": {name: found for name in _LIBRARIES if (found := _installed(name))},
+        "libraries": installed(_LIBRARIES),
     }
     published = folders.publish(model, number, manifest)
     shutil.rmtree(checkpoint, ignore_errors=True)
@@ -110,10 +110,3 @@ def _was_right(before: LanguageModel, tuning: Tuning, told: Told) -> list[bool] 
     if not tuning.gold or tuning.task.annotation_type is AnnotationType.TEXT:
         return None
     return rights(before, tuning.gold, tuning.task, told.gold)
-
-
-def _installed(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from nextlabel.server.domain.pool.index import hash_texts
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.training import DescribedClasses
 from nextlabel.server.values.errors import FailedPrecondition
-from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.projects.projects import LabelClass, Project
 
 _log = structlog.get_logger(__name__)
 _CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -36,7 +36,7 @@ class DescribedClassesSource:
         if not project.embedding_model:
             return None
         pool = await self._pools.open(project.id)
-        texts = class_texts(project, pool.reference_hashes)
+        texts = class_texts(project.classes, pool.reference_hashes)
         try:
             embeddings_ED = await self._embedding.embed_texts(project, [one.text for one in texts])
         except FailedPrecondition as error:
@@ -57,7 +57,7 @@ class ClassText(NamedTuple):
     weight: float
 
 
-def class_texts(project: Project, apart: Collection[int] = ()) -> list[ClassText]:
+def class_texts(classes: Sequence[LabelClass], apart: Collection[int] = ()) -> list[ClassText]:
     """Return the texts that describe classes.
 
     The name of a class in words and its description count for one label together, each of its examples for one.
@@ -66,7 +66,7 @@ def class_texts(project: Project, apart: Collection[int] = ()) -> list[ClassText
         apart: hashes of texts that never train, such as a holdout item's; examples that say the same are left out.
     """
     texts = []
-    for label, described in enumerate(project.classes):
+    for label, described in enumerate(classes):
         said = [text for text in (words(described.name), described.description.strip()) if text]
         texts += [ClassText(text, label, 1 / len(said)) for text in said]
         hashes = hash_texts([normalised(text) for text in described.examples]).tolist()

@@ -1,0 +1,1 @@
+"""Encoders of texts that are tuned on a project's labels."""
