@@ -11,7 +11,8 @@ both. Everything is scored on the test items, against people:
 - advisor: the class that the LLM names, whatever is labeled;
 - recalibrated: the LLM's answers alone, recalibrated on the same labels by people;
 - advice: labels by people, and the LLM's answers about every item as advice: the default learner;
-- chosen: the same with the least sure items labeled, spread over clusters, 20 a round after 20 random ones;
+- apart: the same, each answer by itself: none is held against what is said of similar items;
+- chosen: as advice, with the least sure items labeled, spread over clusters, 20 a round after 20 random ones;
 - default: the same chosen by the strategy `default`, which sees the learner alone;
 - unsettled: the same by `default` in the half of the pool that learner and advice together are least sure of.
 
@@ -49,20 +50,20 @@ ROUND = 20
 SHORTLIST = 10  # times a round
 DEFAULT = parse_learner_spec("default", {})
 CHOSEN = ("chosen", "default", "unsettled")
-WAYS = ("people", "oracle", "advisor", "recalibrated", "advice", *CHOSEN)
+WAYS = ("people", "oracle", "advisor", "recalibrated", "advice", "apart", *CHOSEN)
 COMPARED = (
     ("advice", "recalibrated"),
     ("advice", "people"),
     ("advice", "advisor"),
+    ("advice", "apart"),
     *((way, "advice") for way in CHOSEN),
     ("unsettled", "default"),
 )
 Found = Mapping[tuple[str, int], Sequence[float]]
 
 
-def _trained(
-    data: AdvisedSet, labeled_n: Int64, pool_m: Int64, seed: int, *, by_llm: bool = False, advised: bool = False
-) -> Model:
+def _trained(data: AdvisedSet, labeled_n: Int64, pool_m: Int64, seed: int, *, way: str = "advice") -> Model:
+    by_llm, advised = way == "oracle", way not in ("people", "oracle")
     training = TrainingSet(
         data.embeddings_ND[labeled_n],
         (data.named_N if by_llm else data.labels_N)[labeled_n],
@@ -73,7 +74,7 @@ def _trained(
         advice=data.advice.take(labeled_n) if advised else None,
     )
     sample_m = pool_m[:MAX_POOL_SAMPLE]
-    said = data.advice.take(sample_m) if advised else None
+    said = data.advice.take(sample_m) if advised and way != "apart" else None
     return train(training, data.embeddings_ND[sample_m], DEFAULT, seed, None, pool_advice=said)
 
 
@@ -145,15 +146,14 @@ def accuracies(
             elif way == "recalibrated":
                 yield way, n, _recalibrated(data, order[:n], test_m), ""
             elif way not in CHOSEN:
-                by_llm, advised = way == "oracle", way == "advice"
-                yield scored(way, _trained(data, order[:n], order[n:], seed, by_llm=by_llm, advised=advised), n)
+                yield scored(way, _trained(data, order[:n], order[n:], seed, way=way), n)
     for way in CHOSEN:
         if way not in ways:
             continue
         labeled = order[:ROUND]
         while True:
             rest = order[~np.isin(order, labeled)]
-            model = _trained(data, labeled, rest, seed, advised=True)
+            model = _trained(data, labeled, rest, seed)
             if len(labeled) in sizes:
                 yield scored(way, model, len(labeled))
             if len(labeled) >= max(sizes):
