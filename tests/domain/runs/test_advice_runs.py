@@ -22,7 +22,7 @@ from nextlabel.server.values.runs.annotator_options import (
     PromptOptions,
     ReplayOptions,
 )
-from nextlabel.server.values.runs.runs import Run, StopReason
+from nextlabel.server.values.runs.runs import Plateau, Run, StopReason
 from tests.domain.llm_service import GOLD, IDS, LABELS_BY_TEXT, MODEL, TRUTH, LlmService, llm_service
 from tests.domain.service import Service
 from tests.fake_anthropic.brains import Known
@@ -171,6 +171,9 @@ async def test_predictions_of_items_hear_advice_and_those_of_embeddings_do_not(t
         ({"annotator": HumanOptions()}, "spec.advice"),
         ({"annotator": LearnerOptions()}, "spec.advice"),
         ({"limit": Cost(labels=5)}, "spec.limits.labels"),
+        ({"target_accuracy": 0.9}, "spec.targets.accuracy"),
+        ({"plateau": Plateau(3)}, "spec.targets.plateau_rounds"),
+        ({"train_while_asking": True}, "spec.train_while_asking"),
         (
             {
                 "annotator": AnthropicOptions(

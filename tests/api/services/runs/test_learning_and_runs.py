@@ -93,13 +93,13 @@ def test_a_model_version_and_its_predictions_tell_what_advice_they_rest_on(api: 
     advice = api.learner.GetModelVersion(pb.GetModelVersionRequest(project=project)).model_version.advice
     (worth,) = advice.advisors
     assert (worth.annotator, worth.labels, worth.right, worth.weight > 0) == ("replay:truth", 4, 4, True)
-    assert (advice.source, advice.labels) == (pb.PREDICTION_SOURCE_ADVICE, 4)
+    assert (advice.source, advice.labels) == (pb.PREDICTION_SOURCE_BOTH, 4)
 
     def sources(given: pb.PredictionInput) -> list[int]:
         found = api.learner.Predict(pb.PredictRequest(project=project, input=given)).predictions
         return [prediction.source for prediction in found]
 
-    assert sources(given_items(20, 21)) == [pb.PREDICTION_SOURCE_ADVICE] * 2
+    assert sources(given_items(20, 21)) == [pb.PREDICTION_SOURCE_BOTH] * 2
     asked = labeling_pb.ExportAnnotationsRequest(project=project, format=labeling_pb.EXPORT_FORMAT_ADVICE)
     rows = [json.loads(line) for part in api.labeling.ExportAnnotations(asked) for line in part.lines.splitlines()]
     assert len(rows) == 40

@@ -10,7 +10,7 @@ from nextlabel.server.domain.budgets.reconciliation import abandon_run
 from nextlabel.server.domain.learning.types.task_learners import learns
 from nextlabel.server.domain.quality.canary_runs import check_canaries
 from nextlabel.server.domain.reports.routing import check_routable
-from nextlabel.server.domain.runs.advising_rules import check_advises_alone
+from nextlabel.server.domain.runs.advising_rules import advice_violations, check_advises_alone
 from nextlabel.server.domain.runs.collecting import check_collecting
 from nextlabel.server.domain.runs.rewriting_rules import check_rewriting
 from nextlabel.server.domain.runs.route_rules import route_violations
@@ -27,13 +27,10 @@ from nextlabel.server.values.money.costs import BudgetDimension
 from nextlabel.server.values.projects.projects import Component, Project
 from nextlabel.server.values.runs.annotator_options import (
     AnnotatorChoice,
-    HumanOptions,
-    LearnerOptions,
     LlmOptions,
     ReplayOptions,
     RouteOptions,
     members_of,
-    shows_labels,
     texts_an_item,
 )
 from nextlabel.server.values.runs.events import Happening, RunEnded, RunEvent, RunPaused, RunResumed
@@ -223,26 +220,7 @@ class Runs:
                 *worth_violations(spec),
                 ("max_rounds", spec.max_rounds < 0, "must not be negative"),
                 *((f"limits.{d.value}", spec.limit.amount(d) < 0, "must not be negative") for d in BudgetDimension),
-                (
-                    "limits.labels",
-                    spec.advice and spec.limit.labels > 0,
-                    "advice buys no labels: limit tokens, money or rounds",
-                ),
-                (
-                    "advice",
-                    spec.advice and isinstance(spec.annotator, HumanOptions),
-                    "people label items; only annotators on the server advise",
-                ),
-                (
-                    "advice",
-                    spec.advice and isinstance(spec.annotator, LearnerOptions),
-                    "the learner cannot advise itself",
-                ),
-                (
-                    "advice",
-                    spec.advice and shows_labels(spec.annotator),
-                    "asks about labeled items too, whose labels the annotator must not see: ask without demonstrations",
-                ),
+                *advice_violations(spec),
                 (
                     "gold_replay.every",
                     not 0 <= spec.gold_replay.every <= MOST_BETWEEN,
