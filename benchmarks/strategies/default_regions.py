@@ -53,28 +53,37 @@ def main() -> None:
 
 
 def _against_random(options: argparse.Namespace) -> Iterator[str]:
-    yield from _shown(f"| set | tuned on | {' | '.join(map(str, CHECKPOINTS))} | mean, p | margin |")
-    yield from _shown(f"| --- | --- |{' ---: |' * (len(CHECKPOINTS) + 2)}")
+    yield from _shown(
+        f"| set | tuned on | {' | '.join(map(str, CHECKPOINTS))} | mean, p | margin | macro-F1 at 20 | mean |"
+    )
+    yield from _shown(f"| --- | --- |{' ---: |' * (len(CHECKPOINTS) + 4)}")
     for dataset, name in load_sets(options.data, options.cache):
         if options.sets and name not in options.sets.split(","):
             continue
-        yield from _shown(_row(name, _measured(dataset, options, options.cells / f"{name}.{options.learner}")))
+        yield from _shown(_row(name, *_measured(dataset, options, options.cells / f"{name}.{options.learner}")))
 
 
-def _measured(dataset: Dataset, options: argparse.Namespace, cells: Path) -> dict[str, Summary]:
+def _measured(
+    dataset: Dataset, options: argparse.Namespace, cells: Path
+) -> tuple[dict[str, Summary], dict[str, Summary]]:
     splits = [split_of(dataset, seed, POOL) for seed in range(options.seeds)]
     budget = min(CHECKPOINTS[-1], len(splits[0].dataset) * 4 // 5)
     protocol = Protocol(BATCH, budget, 0, 0.0, parse_learner_spec(options.learner, {}), pool_share=1.0)
-    return {found.strategy: found for found in summaries(splits, protocol, STRATEGIES, cells)}
+    return summaries(splits, protocol, STRATEGIES, cells)
 
 
-def _row(name: str, found: dict[str, Summary]) -> str:
-    default, margin = found["default"], found["margin"]
+def _row(name: str, by_accuracy: dict[str, Summary], by_macro_f1: dict[str, Summary]) -> str:
+    default, margin, default_f1 = by_accuracy["default"], by_accuracy["margin"], by_macro_f1["default"]
     curve = {point.labels: point.accuracy_vs_random for point in default.learning_curve}
     cells = [format_interval(curve[at], signed=True) if at in curve else "" for at in CHECKPOINTS]
     mean = f"{format_interval(default.aulc_accuracy_vs_random, signed=True)}, {default.sign_flip_p:.3f}"
     other = format_interval(margin.aulc_accuracy_vs_random, signed=True)
-    return f"| {name} | {'yes' if name in TUNED_ON else 'no'} | {' | '.join(cells)} | {mean} | {other} |"
+    macro_f1 = [
+        format_interval(value, signed=True)
+        for value in (default_f1.learning_curve[0].accuracy_vs_random, default_f1.aulc_accuracy_vs_random)
+    ]
+    cells += [mean, other, *macro_f1]
+    return f"| {name} | {'yes' if name in TUNED_ON else 'no'} | {' | '.join(cells)} |"
 
 
 def _rare(options: argparse.Namespace) -> Iterator[str]:
