@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from skops.io import dumps
+from skops.io import dumps, loads
 
 from nextlabel.server.learners.model import Model
-from nextlabel.server.learners.persistence import FORMAT, DamagedModelError, load_model, save_model
+from nextlabel.server.learners.persistence import FORMAT, TRUSTED_TYPES, DamagedModelError, load_model, save_model
 from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import ESTIMATORS, parse_learner_spec
 from tests.learners.blobs import Blobs
@@ -48,6 +48,23 @@ def test_training_goes_on_from_a_loaded_model(blobs: Blobs, tmp_path: Path) -> N
     last = load_model(tmp_path / "model")
     assert isinstance(last, Model)
     assert train(blobs.training(slice(80)), blobs.embeddings[600:], last.spec, 0, last).description.warm
+
+
+def test_models_of_before_candidates_were_added_up_are_read_and_trained_on(blobs: Blobs, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    save_model(_model(blobs, "default"), path)
+    record = loads(path.read_bytes().partition(b"\n")[2], trusted=list(TRUSTED_TYPES))
+    description = json.loads(record["description"])
+    for new in ("parts", "belief"):
+        del description["choice"][new]
+    body = dumps({**record, "description": json.dumps(description)})
+    header = {"format": FORMAT, "sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}
+    path.write_bytes(json.dumps(header).encode() + b"\n" + body)
+    before = load_model(path)
+    assert isinstance(before, Model)
+    assert before.description.choice is not None
+    assert [part.candidate for part in before.description.choice.in_use] == [before.description.choice.candidate]
+    assert train(blobs.training(slice(62)), blobs.embeddings[600:900], before.spec, 0, before).description.warm
 
 
 def test_saving_replaces_and_leaves_nothing_else(blobs: Blobs, tmp_path: Path) -> None:
