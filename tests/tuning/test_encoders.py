@@ -84,8 +84,11 @@ class _Answers:
 
     project = "weather"
 
-    def __init__(self, pairs: Sequence[tuple[str, str]], task: Task) -> None:
-        self._pairs, self._task = pairs, task
+    def __init__(self, pairs: Sequence[tuple[str, str]], task: Task, model: str) -> None:
+        self._pairs, self._task, self._model = pairs, task, model
+
+    def embedding_model(self) -> str:
+        return self._model
 
     def task(self) -> Task:
         return self._task
@@ -103,8 +106,10 @@ class _Answers:
         return ["palm frost", "frost palm"]
 
 
-def answers(pairs: Sequence[tuple[str, str]] = LABELED, task: Task | None = None) -> ProjectAnswers:
-    return cast("ProjectAnswers", _Answers(pairs, task or task_of()))
+def answers(
+    pairs: Sequence[tuple[str, str]] = LABELED, task: Task | None = None, model: str = "tiny"
+) -> ProjectAnswers:
+    return cast("ProjectAnswers", _Answers(pairs, task or task_of(), model))
 
 
 def test_what_says_the_same_as_gold_or_holdout_is_left_out() -> None:
@@ -121,6 +126,7 @@ def test_what_says_the_same_as_gold_or_holdout_is_left_out() -> None:
         (answers(LABELED[:40]), "takes 50 of two classes"),
         (answers([pair for pair in texts(0, 130) if pair[1] == "cold"]), "of 1 classes"),
         (answers(task=task_of(AnnotationType.MULTI_LABEL)), "tuned on single labels"),
+        (answers(model=""), "come with embeddings"),
     ],
 )
 def test_too_little_to_tune_on_is_refused(given: ProjectAnswers, why: str) -> None:

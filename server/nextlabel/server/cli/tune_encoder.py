@@ -58,13 +58,14 @@ def tune_encoder(
     settings = EncoderSettings(steps, batch_size, learning_rate, seed)
     with session(ctx).connect() as client:
         about = client.projects.get(project)
-        data = read(ProjectAnswers(client, project), seed)
+        answers = ProjectAnswers(client, project)
+        data, model = read(answers, seed), answers.embedding_model()
     if data.contaminated:
         typer.echo(f"{data.contaminated:,} labels left out as copies of holdout or gold", err=True)
     before = folders.latest()
     tuning = EncoderTuning(
         project=project,
-        base=base or (str(before.manifest["base"]) if before else about.embedding.model),
+        base=base or (str(before.manifest["base"]) if before else model),
         data=data,
         spec=parse_learner_spec(about.learner.estimator, plain(about.learner)["params"] or {}),
         settings=settings,

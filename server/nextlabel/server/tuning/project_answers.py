@@ -34,6 +34,10 @@ class ProjectAnswers:
             score_range=asked.score_range,
         )
 
+    def embedding_model(self) -> str:
+        """Return the name of the model that embeds the texts, '' where embeddings are given."""
+        return str(self.client.projects.get(self.project).embedding.model)
+
     def records(self, form: Form, judged_by: str = "") -> Iterator[dict[str, Any]]:
         """Yield the lines of an export."""
         for part in self.client.labeling.export(self.project, form=form.value, judged_by=judged_by):

@@ -47,9 +47,16 @@ def read(answers: ProjectAnswers, seed: int) -> LabeledTexts:
     """Return the labeled texts of a project and a sample of the others.
 
     Raises:
-        FailedPrecondition: its items do not ask for one class, or it has too few labels to validate an encoder on.
+        FailedPrecondition: its items do not ask for one class, their embeddings are given, or it has too few labels to
+            validate an encoder on.
     """
     task = answers.task()
+    if not answers.embedding_model():
+        raise FailedPrecondition(
+            f"items of project {answers.project} come with embeddings, which no server makes anew; tune the encoder "
+            "that makes them where it is",
+            reason="NO_TUNING",
+        )
     if task.annotation_type is not AnnotationType.SINGLE_LABEL:
         raise FailedPrecondition(
             f"project {answers.project} asks for {task.annotation_type.shown} annotations; encoders are tuned on "
