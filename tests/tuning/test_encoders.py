@@ -12,9 +12,9 @@ import pytest
 from nextlabel.server.assessment.agreement.paired_accuracy import PairedAccuracy
 from nextlabel.server.learners.embedding.weights import fingerprint
 from nextlabel.server.learners.specification import LearnerSpec, parse_learner_spec
-from nextlabel.server.tuning.encoders.labeled_texts import LabeledTexts, labeled, read
+from nextlabel.server.tuning.encoders.labeled_texts import TuningTexts, labeled, read
 from nextlabel.server.tuning.encoders.training import EncoderSettings
-from nextlabel.server.tuning.encoders.tune import EncoderTuning, Told, tune_encoder
+from nextlabel.server.tuning.encoders.tune import EncoderProgress, EncoderTuning, tune_encoder
 from nextlabel.server.tuning.encoders.validation import is_worth_it
 from nextlabel.server.tuning.measuring import GoldItem
 from nextlabel.server.tuning.model_folders import ModelFolders, opened
@@ -36,7 +36,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_encoder(tmp_path_factory.mktemp("encoder"), [text for text, _ in LABELED])
 
 
-def tuning(base: Path, data: LabeledTexts | None = None, **changes: Any) -> EncoderTuning:
+def tuning(base: Path, data: TuningTexts | None = None, **changes: Any) -> EncoderTuning:
     data = data or labeled(sft(LABELED), task_of(), [])
     values: dict[str, Any] = {"project": "weather", "spec": LOGISTIC, "settings": QUICK, **changes}
     return EncoderTuning(base=str(base), data=data, **values)
@@ -48,7 +48,7 @@ def test_an_encoder_that_helps_is_published_with_what_held_out_labels_said(base:
     folds: list[int] = []
     steps: list[int] = []
     folders = ModelFolders(tmp_path, "weather-encoder-")
-    found, version = tune_encoder(tuning(base), folders, Told(folds.append, steps.append))
+    found, version = tune_encoder(tuning(base), folders, EncoderProgress(folds.append, steps.append))
     assert version is not None
     assert version.folder.name == "weather-encoder-0001"
     assert (folds, steps) == ([1, 2, 3], [*range(1, 31)])
@@ -66,10 +66,10 @@ def test_labels_that_say_nothing_of_texts_publish_nothing_unless_asked(base: Pat
     names = np.random.default_rng(0).permutation([name for _, name in LABELED]).tolist()
     noise = labeled(sft([(text, name) for (text, _), name in zip(LABELED, names, strict=True)]), task_of(), [])
     folders = ModelFolders(tmp_path, "weather-encoder-")
-    _, version = tune_encoder(tuning(base, noise), folders, Told())
+    _, version = tune_encoder(tuning(base, noise), folders, EncoderProgress())
     assert version is None
     assert not list(tmp_path.iterdir())
-    _, version = tune_encoder(tuning(base, noise, anyway=True), folders, Told())
+    _, version = tune_encoder(tuning(base, noise, anyway=True), folders, EncoderProgress())
     assert version is not None
 
 
@@ -137,7 +137,7 @@ def test_too_little_to_tune_on_is_refused(given: ProjectAnswers, why: str) -> No
 def test_the_same_labels_give_the_same_encoder(base: Path, tmp_path: Path) -> None:
     quick = EncoderSettings(steps=3, batch_size=12)
     written = [
-        tune_encoder(tuning(base, settings=quick, anyway=True), ModelFolders(tmp_path / name), Told())[1]
+        tune_encoder(tuning(base, settings=quick, anyway=True), ModelFolders(tmp_path / name), EncoderProgress())[1]
         for name in ("one", "other")
     ]
     one, other = (fingerprint(version.folder) for version in written if version)

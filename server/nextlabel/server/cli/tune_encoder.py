@@ -48,7 +48,7 @@ def tune_encoder(
     from nextlabel.server.learners.specification import parse_learner_spec
     from nextlabel.server.tuning.encoders.labeled_texts import read
     from nextlabel.server.tuning.encoders.training import EncoderSettings
-    from nextlabel.server.tuning.encoders.tune import EncoderTuning, Told, tune_encoder
+    from nextlabel.server.tuning.encoders.tune import EncoderProgress, EncoderTuning, tune_encoder
     from nextlabel.server.tuning.encoders.validation import FOLDS
     from nextlabel.server.tuning.model_folders import ModelFolders
     from nextlabel.server.tuning.project_answers import ProjectAnswers
@@ -58,21 +58,20 @@ def tune_encoder(
     settings = EncoderSettings(steps, batch_size, learning_rate, seed)
     with session(ctx).connect() as client:
         about = client.projects.get(project)
-        answers = ProjectAnswers(client, project)
-        data, model = read(answers, seed), answers.embedding_model()
+        data = read(ProjectAnswers(client, project), seed)
     if data.contaminated:
         typer.echo(f"{data.contaminated:,} labels left out as copies of holdout or gold", err=True)
     before = folders.latest()
     tuning = EncoderTuning(
         project=project,
-        base=base or (str(before.manifest["base"]) if before else model),
+        base=base or (str(before.manifest["base"]) if before else about.embedding.model),
         data=data,
         spec=parse_learner_spec(about.learner.estimator, plain(about.learner)["params"] or {}),
         settings=settings,
         anyway=anyway,
     )
     with progress_bar("validating") as advance:
-        told = Told(
+        told = EncoderProgress(
             fold=lambda done: advance(f"fold {done} of {FOLDS}", done / (FOLDS + 1)),
             step=lambda done: advance(f"step {done} of {steps}", (FOLDS + done / steps) / (FOLDS + 1)),
         )

@@ -74,12 +74,17 @@ def tuning_data(records: Iterable[Mapping[str, Any]], task: Task, evaluating: Se
     """
     prompts = AskedPrompts(task)
     read = [(_text(record), example) for record in records for example in _examples(record, task, prompts)]
-    first = len(evaluating)
-    twins = earlier_twins([*evaluating, *(text for text, _ in read)])[first:]
-    # A copy of a copy has the first as its twin, and that one may be of those that evaluate.
-    contaminated = {place for place, twin in enumerate(twins) if 0 <= twin < first}
+    contaminated = copies_of(evaluating, [text for text, _ in read])
     kept = [example for place, (_, example) in enumerate(read) if place not in contaminated]
     return TuningData(list(dict.fromkeys(kept)), len(contaminated))
+
+
+def copies_of(evaluating: Sequence[str], texts: Sequence[str]) -> set[int]:
+    """Return the places of the texts that say the same as one that evaluates, in equal words or nearly equal ones."""
+    first = len(evaluating)
+    twins = earlier_twins([*evaluating, *texts])[first:]
+    # A copy of a copy has the first as its twin, and that one may be of those that evaluate.
+    return {place for place, twin in enumerate(twins) if 0 <= twin < first}
 
 
 def _examples(record: Mapping[str, Any], task: Task, prompts: AskedPrompts) -> Iterable[Example]:

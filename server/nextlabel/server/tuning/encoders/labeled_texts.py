@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nextlabel.server.assessment.filters.near_duplicates import earlier_twins
 from nextlabel.server.domain.learning.described import ClassText, class_texts
-from nextlabel.server.tuning.examples import Form, said_in
+from nextlabel.server.tuning.examples import Form, copies_of, said_in
 from nextlabel.server.tuning.project_answers import ProjectAnswers
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition
@@ -25,7 +24,7 @@ SEEN, SAMPLED = 20_000, 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabeledTexts:
+class TuningTexts:
     """N labeled texts, and what the learner knows beside them.
 
     Attributes:
@@ -43,7 +42,7 @@ class LabeledTexts:
     contaminated: int = 0
 
 
-def read(answers: ProjectAnswers, seed: int) -> LabeledTexts:
+def read(answers: ProjectAnswers, seed: int) -> TuningTexts:
     """Return the labeled texts of a project and a sample of the others.
 
     Raises:
@@ -74,27 +73,24 @@ def read(answers: ProjectAnswers, seed: int) -> LabeledTexts:
         )
     pool = list(islice(answers.unlabeled(), SEEN))
     sample = random.Random(seed).sample(pool, min(SAMPLED, len(pool)))  # noqa: S311
-    return LabeledTexts(
-        known.texts, known.labels_N, known.classes, known.class_texts, sample, contaminated=known.contaminated
-    )
+    return replace(known, pool=sample)
 
 
-def labeled(records: Iterable[Mapping[str, Any]], task: Task, evaluating: Sequence[str]) -> LabeledTexts:
+def labeled(records: Iterable[Mapping[str, Any]], task: Task, evaluating: Sequence[str]) -> TuningTexts:
     """Return the texts and labels in exported answers, in their order, without a pool.
 
     Args:
         evaluating: texts that measure; what says the same, in equal or nearly equal words, is left out.
     """
     said = list(_said(records, task.label_names))
-    first = len(evaluating)
-    twins = earlier_twins([*evaluating, *(text for text, _ in said)])[first:]
-    kept = [one for one, twin in zip(said, twins, strict=True) if not 0 <= twin < first]
-    return LabeledTexts(
+    contaminated = copies_of(evaluating, [text for text, _ in said])
+    kept = [one for place, one in enumerate(said) if place not in contaminated]
+    return TuningTexts(
         [text for text, _ in kept],
         np.array([label for _, label in kept], np.int64),
         tuple(task.label_names),
         class_texts(task.labels),
-        contaminated=len(said) - len(kept),
+        contaminated=len(contaminated),
     )
 
 

@@ -11,7 +11,7 @@ from nextlabel.server.annotators.prompting.canonical import digest
 from nextlabel.server.assessment.agreement.paired_accuracy import PairedAccuracy
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.system.clock import SystemClock
-from nextlabel.server.tuning.encoders.labeled_texts import LabeledTexts
+from nextlabel.server.tuning.encoders.labeled_texts import TuningTexts
 from nextlabel.server.tuning.encoders.training import EncoderSettings, tuned
 from nextlabel.server.tuning.encoders.validation import is_worth_it, validated
 from nextlabel.server.tuning.libraries import installed
@@ -36,21 +36,23 @@ class EncoderTuning:
 
     project: str
     base: str
-    data: LabeledTexts
+    data: TuningTexts
     spec: LearnerSpec
     settings: EncoderSettings
     anyway: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EncoderProgress:
     """Who hears how far it is: of folds of the validation that are done, and of steps of the encoder that is kept."""
 
     fold: Callable[[int], None] = lambda fold: None
     step: Callable[[int], None] = lambda step: None
 
 
-def tune_encoder(tuning: EncoderTuning, folders: ModelFolders, told: Told) -> tuple[PairedAccuracy, TunedModel | None]:
+def tune_encoder(
+    tuning: EncoderTuning, folders: ModelFolders, told: EncoderProgress
+) -> tuple[PairedAccuracy, TunedModel | None]:
     """Validate a tuned encoder beside its base, and publish one tuned on all labels where it is worth it.
 
     Return what validation found, of the base and of tuned encoders, and the version.

@@ -16,7 +16,7 @@ from nextlabel.server.learners.embedding.embedder import load_encoder
 from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.learners.training import DescribedClasses, TrainingSet
-from nextlabel.server.tuning.encoders.labeled_texts import LabeledTexts
+from nextlabel.server.tuning.encoders.labeled_texts import TuningTexts
 from nextlabel.server.tuning.encoders.training import EncoderSettings, tuned
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _STANDARD_ERRORS = 3.92
 
 
 def validated(
-    base: str, data: LabeledTexts, spec: LearnerSpec, settings: EncoderSettings, told: Callable[[int], None]
+    base: str, data: TuningTexts, spec: LearnerSpec, settings: EncoderSettings, told: Callable[[int], None]
 ) -> PairedAccuracy:
     """Compare the learner over the base (first) with that over an encoder tuned on the same labels (second).
 
@@ -69,7 +69,7 @@ class _Embedded:
     pool_MD: Float32
 
     @classmethod
-    def of(cls, data: LabeledTexts, model: SentenceTransformer) -> _Embedded:
+    def of(cls, data: TuningTexts, model: SentenceTransformer) -> _Embedded:
         texts = [*data.texts, *(one.text for one in data.class_texts), *data.pool]
         rows_nD = np.asarray(model.encode(texts, show_progress_bar=False), np.float32)
         lengths_n = np.linalg.norm(rows_nD, axis=1, keepdims=True)
@@ -78,7 +78,7 @@ class _Embedded:
         return cls(rows_nD[:first], rows_nD[first:second], rows_nD[second:])
 
 
-def _right(embedded: _Embedded, data: LabeledTexts, known: Int64, fold: Int64, spec: LearnerSpec, seed: int) -> Bool:
+def _right(embedded: _Embedded, data: TuningTexts, known: Int64, fold: Int64, spec: LearnerSpec, seed: int) -> Bool:
     described = DescribedClasses(
         embedded.classes_ED,
         np.array([one.label for one in data.class_texts], np.int64),
